@@ -1,0 +1,94 @@
+"""What is configured beside policy: addresses, upstreams, files. Frozen, checked values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from sumun.model.name import IPAddress
+from sumun.model.rule import IPNetwork
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where a role listens."""
+
+    address: IPAddress
+    port: int
+    workers: int = 1
+    """Processes that share the port."""
+
+
+@dataclass(frozen=True, slots=True)
+class PagesListener:
+    """Where sinkholed and steered clients arrive; the addresses are what the sinkhole answers with."""
+
+    address: IPAddress
+    address6: IPAddress | None
+    """None: AAAA of a sinkholed name gives NODATA."""
+    http: int
+    https: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """All listeners of a host."""
+
+    dns: Listener
+    proxy: Listener
+    pages: PagesListener
+    console: Listener
+
+
+class Transport(StrEnum):
+    """How an upstream resolver is reached."""
+
+    SYSTEM = "system"
+    UDP = "udp"
+    TLS = "tls"
+    HTTPS = "https"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """One resolver to forward to."""
+
+    text: str
+    """As the administrator wrote it; also the metric label."""
+    transport: Transport
+    host: str = ""
+    """Address, or for ``https`` the host name."""
+    port: int = 53
+    tls_name: str = ""
+    """Name to verify the certificate against (``tls``, ``https``)."""
+    path: str = ""
+    """Path of the query end point (``https``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListSource:
+    """A list of domains, subscribed or local."""
+
+    id: str
+    format: str
+    path: Path | None = None
+    url: str = ""
+    refresh: timedelta = timedelta(hours=24)
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything of the configuration that is not policy."""
+
+    listen: Listen
+    upstreams: tuple[Upstream, ...]
+    state: Path
+    """Folder of the store, certificates, events and the last known good policy."""
+    upstream_ca: Path | None = None
+    """Roots that origins are verified against; None: the system's."""
+    internal_destinations: tuple[IPNetwork, ...] = ()
+    """Private or loopback ranges that the proxy may dial all the same."""
+    lists: tuple[ListSource, ...] = field(default_factory=tuple)

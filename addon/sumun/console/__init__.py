@@ -1,0 +1,1 @@
+"""The administrator's side: metrics, health and readiness over HTTP."""

@@ -1,0 +1,60 @@
+"""What the policy decision point said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sumun.model.request import Facet
+from sumun.model.rule import Action, Rule
+from sumun.model.service import Service
+
+
+class Reason(StrEnum):
+    """Why. A closed set: an event field, a key of the pages and a heading in the reference."""
+
+    RULE = "rule"
+    EXEMPTION = "exemption"
+    SEGMENT_DEFAULT = "segment_default"
+    UNKNOWN_CLIENT = "unknown_client"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Final: nothing that could still be learnt about the request would change the action."""
+
+    action: Action
+    reason: Reason
+    segment: str
+    service: Service | None = None
+    rule: Rule | None = None
+    """The rule that settled it."""
+    exemption: str | None = None
+    shadows: tuple[Rule, ...] = ()
+    """Rules in shadow mode that match, in order: counted, not enforced."""
+    policy_revision: str = ""
+    valid_until: datetime | None = None
+    """First instant at which a schedule could make it another; None: only a new policy could."""
+
+    @property
+    def concerns_ai(self) -> bool:
+        """Whether a rule or a catalogue entry concerns the request; nothing else is ever logged."""
+        return self.service is not None or self.reason is not Reason.SEGMENT_DEFAULT or self.action is not Action.ALLOW
+
+
+@dataclass(frozen=True, slots=True)
+class Undetermined:
+    """A rule could match once more is known; the request must reach a point that knows it."""
+
+    needs: frozenset[Facet]
+    segment: str
+    candidates: tuple[Rule, ...]
+    """Rules that could still match, in order, and last the one that would settle it if none did."""
+    service: Service | None = None
+    shadows: tuple[Rule, ...] = ()
+    policy_revision: str = ""
+    valid_until: datetime | None = None
+
+
+type Outcome = Decision | Undetermined

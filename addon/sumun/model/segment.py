@@ -1,0 +1,53 @@
+"""A named set of client networks and how it is served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from sumun.model.rule import Action, IPNetwork, Rule
+from sumun.model.text import Text
+
+UNKNOWN_SEGMENT = "unknown"
+"""Stands where a client is in no segment: in metrics, events and decisions. No segment may take this name."""
+
+
+class FailMode(StrEnum):
+    """What happens to a request when Sumun itself fails."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+
+
+class DnsAnswer(StrEnum):
+    """How the sinkhole answers a name that is blocked."""
+
+    SINKHOLE = "sinkhole"
+    NULL = "null"
+    NODATA = "nodata"
+    NXDOMAIN = "nxdomain"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class DnsPolicy:
+    """The sinkhole's side of a segment."""
+
+    answer: DnsAnswer = DnsAnswer.SINKHOLE
+    ttl: int = 30
+    """Seconds that a client may keep an answer of ours."""
+    steer: bool = True
+    """Answer names that need a page or an inspection with the proxy's own address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Clients that share rules; the longest prefix decides which segment a client is in."""
+
+    name: str
+    networks: tuple[IPNetwork, ...]
+    rules: tuple[Rule, ...] = ()
+    default: Action = Action.ALLOW
+    on_failure: FailMode = FailMode.CLOSED
+    title: Text = field(default_factory=Text)
+    dns: DnsPolicy = field(default_factory=DnsPolicy)

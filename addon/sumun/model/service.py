@@ -1,0 +1,87 @@
+"""What is reached: a generative-AI service and the domains it lives on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sumun.model.name import DomainName, InvalidName
+from sumun.model.text import Text
+
+_ASTERISK = r"\042"
+
+
+class Match(StrEnum):
+    """How a catalogue domain matches a name."""
+
+    SUFFIX = "suffix"
+    """The domain and everything below it."""
+    EXACT = "exact"
+    """This name only."""
+    GLOB = "glob"
+    """``*`` stands for characters within one label: hosts that vary by region or tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """A name to match, in canonical spelling (a glob keeps its asterisks)."""
+
+    text: str
+    match: Match = Match.SUFFIX
+
+    @classmethod
+    def parse(cls, text: str, match: Match | None = None) -> Pattern:
+        """Normalise what a list or a rule wrote; an asterisk makes it a glob; raises InvalidName."""
+        name = DomainName.parse(text).text.replace(_ASTERISK, "*")
+        if "*" not in name:
+            return cls(name, match or Match.SUFFIX)
+        labels = name.split(".")
+        if labels[0] == "*":
+            raise InvalidName(f"`{text}`: write `{name[2:]}`, which covers the name and everything below it")
+        if any("*" in label for label in labels[-2:]):
+            raise InvalidName(f"`{text}` could match names of many owners: the last two labels take no asterisk")
+        return cls(name, Match.GLOB)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDomain:
+    """One domain of a service, and where it was learnt."""
+
+    pattern: Pattern
+    role: str
+    """What the service does there: web, api, app, auth, cdn, telemetry, marketing."""
+    shared: bool = False
+    """Also serves what is no generative AI; then only ``paths`` make a request one for the service."""
+    paths: tuple[str, ...] = ()
+    """Path prefixes of the service on a shared domain; without any the domain never decides."""
+    sources: tuple[str, ...] = ()
+
+
+UNKNOWN_COUNTRY = "ZZ"
+"""ISO 3166 user-assigned code: where the vendor sits, or data lie, has not been established."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A generative-AI service as the catalogue knows it."""
+
+    id: str
+    title: Text
+    vendor: str
+    vendor_country: str
+    """ISO 3166 alpha-2, or UNKNOWN_COUNTRY."""
+    category: str
+    domains: tuple[ServiceDomain, ...]
+    parent: str | None = None
+    parent_country: str | None = None
+    data_countries: frozenset[str] = frozenset()
+    """Where user data are kept; empty: not established."""
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def vendor_countries(self) -> frozenset[str]:
+        """The vendor's country and its parent company's."""
+        return frozenset(c for c in (self.vendor_country, self.parent_country) if c)

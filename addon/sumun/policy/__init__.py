@@ -1,0 +1,15 @@
+"""The policy decision point.
+
+Rule 1: nothing here reads a clock, a file or a socket, and nothing logs.
+Rule 2: nothing here knows whether the question came from the proxy or from the sinkhole; only what is known
+about the request counts.
+Rule 3: ``decide`` is total. What it cannot settle it says, with what it needs.
+
+    segment_table   client address -> segment, longest prefix
+    domain_index    name -> entries, most specific first
+    schedule        does a rule hold at an instant, and when does that change
+    conditions      rule and facts -> matches, does not match, or needs to know more
+    engine          the order of the questions: exemptions, rules, default
+    compile         configuration and catalogue -> engine
+    verdicts        what each enforcement point does with a decision
+"""

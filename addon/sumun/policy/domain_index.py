@@ -1,0 +1,69 @@
+"""Name to entries: exact names, suffixes, and globs within one label."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sumun.model.name import DomainName
+from sumun.model.service import Match, Pattern
+
+
+@dataclass(slots=True)
+class _Node[T]:
+    """All that is filed under one name; one look-up a label finds it."""
+
+    exact: list[T] = field(default_factory=list)
+    suffix: list[T] = field(default_factory=list)
+    globs: list[tuple[re.Pattern[str], T]] = field(default_factory=list)
+    """Filed under the literal labels that follow the last asterisk, the longest pattern first."""
+
+
+class DomainIndex[T]:
+    """Immutable after construction.
+
+    INVARIANT: patterns and names are canonical (A-labels, lower case), so comparing text is enough.
+    """
+
+    def __init__(self, entries: Iterable[tuple[Pattern, T]]) -> None:
+        self._nodes: dict[str, _Node[T]] = {}
+        by_length = sorted(entries, key=lambda entry: -len(entry[0].text))
+        for pattern, value in by_length:
+            self._add(pattern, value)
+
+    def _add(self, pattern: Pattern, value: T) -> None:
+        if pattern.match is Match.GLOB:
+            tail = pattern.text.rpartition("*")[2].partition(".")[2]
+            self._nodes.setdefault(tail, _Node()).globs.append((_regex(pattern.text), value))
+        elif pattern.match is Match.EXACT:
+            self._nodes.setdefault(pattern.text, _Node()).exact.append(value)
+        else:
+            self._nodes.setdefault(pattern.text, _Node()).suffix.append(value)
+
+    def lookup(self, name: DomainName) -> list[list[T]]:
+        """All entries that cover the name, in groups from the most specific to the widest.
+
+        The name itself comes first (exact entries before a suffix that equals it), then globs, then
+        suffixes from the longest to the shortest.
+        """
+        literal: list[list[T]] = []
+        globs: list[T] = []
+        wider: list[list[T]] = []
+        for suffix in name.suffixes():
+            if not (node := self._nodes.get(suffix)):
+                continue
+            if suffix == name.text:
+                literal = [node.exact, node.suffix]
+            else:
+                wider.append(node.suffix)
+            globs += [value for regex, value in node.globs if regex.fullmatch(name.text)]
+        return [group for group in (*literal, globs, *wider) if group]
+
+    def covers(self, name: DomainName) -> bool:
+        """Whether any entry covers the name."""
+        return bool(self.lookup(name))
+
+
+def _regex(glob: str) -> re.Pattern[str]:
+    return re.compile("[^.]+".join(map(re.escape, glob.split("*"))))

@@ -1,0 +1,168 @@
+"""The policy decision point: one door for both enforcement points, the command line and the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sumun.model.decision import Decision, Outcome, Reason, Undetermined
+from sumun.model.name import IPAddress
+from sumun.model.request import AccessRequest, Facet, Unknown
+from sumun.model.rule import Action, Mode, Rule
+from sumun.model.segment import UNKNOWN_SEGMENT, Segment
+from sumun.model.service import Service, ServiceDomain
+from sumun.policy.conditions import MATCHES, CompiledRule, Facts, missing
+from sumun.policy.domain_index import DomainIndex
+from sumun.policy.schedule import holds, next_change
+from sumun.policy.segment_table import SegmentTable
+
+type Listing = tuple[Service, ServiceDomain] | str
+"""What the index files under a name: a domain of a service, or the id of a list."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Scan:
+    """What one pass over the rules found; ``open`` are rules that could match once more is known."""
+
+    settled: CompiledRule | None
+    needs: frozenset[Facet]
+    open: tuple[Rule, ...]
+    shadows: tuple[Rule, ...]
+    boundary: datetime | None
+
+
+@dataclass(slots=True)
+class _Pass:
+    """The running state of a scan."""
+
+    needs: frozenset[Facet] = MATCHES
+    open: list[Rule] = field(default_factory=list)
+    shadows: list[Rule] = field(default_factory=list)
+    boundaries: list[datetime] = field(default_factory=list)
+
+    def result(self, settled: CompiledRule | None) -> _Scan:
+        boundary = min(self.boundaries, default=None)
+        return _Scan(settled, self.needs, tuple(self.open), tuple(self.shadows), boundary)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One compiled policy, immutable; a reload builds another and exchanges the reference."""
+
+    revision: str
+    segments: SegmentTable
+    index: DomainIndex[Listing]
+    rules: dict[str, tuple[CompiledRule, ...]]
+    """For each segment: exemptions, global rules and its own, in the order they are asked."""
+    exemptions: frozenset[str]
+    """Ids of the rules above that stand for exemptions."""
+    unknown_clients: Segment | None = None
+    """The segment that clients of no segment are served as; None: they are refused."""
+
+    def segment_of(self, client: IPAddress) -> Segment | None:
+        """The segment that serves this client; None: the client is refused."""
+        return self.segments.find(client) or self.unknown_clients
+
+    def decide(self, request: AccessRequest, *, at: datetime) -> Outcome:
+        """Answer for what is known of the request at this instant; never raises.
+
+        The numbers are those of docs/explanation/how-a-decision-is-made.md.
+        """
+        facts = self.facts(request)
+        # 0) a client of no segment is refused
+        segment = self.segment_of(request.client)
+        if segment is None:
+            return Decision(
+                Action.BLOCK, Reason.UNKNOWN_CLIENT, UNKNOWN_SEGMENT, facts.service, policy_revision=self.revision
+            )
+        # 1) exemptions win over everything
+        # 2) global rules, then the segment's, first match; 2a) outside its schedule a rule does not match
+        scan = _scan(self.rules[segment.name], request, facts, at)
+        # 3) the segment's default
+        settled = scan.settled.rule if scan.settled else Rule(id="", action=segment.default)
+        # 4) a rule that could still match makes it undetermined, unless it would change nothing
+        if any(_effect(rule) != _effect(settled) for rule in scan.open):
+            return self._undetermined(segment, facts, scan, settled)
+        return self._decision(segment, facts, scan, settled)
+
+    def facts(self, request: AccessRequest) -> Facts:
+        """What the catalogue and the lists say of the destination."""
+        if request.name is None:
+            return Facts(None)
+        groups = self.index.lookup(request.name)
+        lists = frozenset(entry for group in groups for entry in group if isinstance(entry, str))
+        possible: list[Service] = []
+        for service, domain in _service_domains(groups):
+            belongs = _belongs(domain, request.path)
+            if belongs:
+                return Facts(service, tuple(possible), lists)
+            if belongs is None:
+                possible.append(service)
+        return Facts(None, tuple(possible), lists)
+
+    def _decision(self, segment: Segment, facts: Facts, scan: _Scan, settled: Rule) -> Decision:
+        reason = Reason.SEGMENT_DEFAULT
+        if scan.settled:
+            reason = Reason.EXEMPTION if settled.id in self.exemptions else Reason.RULE
+        return Decision(
+            action=settled.action,
+            reason=reason,
+            segment=segment.name,
+            service=facts.service,
+            rule=settled if reason is Reason.RULE else None,
+            exemption=settled.id if reason is Reason.EXEMPTION else None,
+            shadows=scan.shadows,
+            policy_revision=self.revision,
+            valid_until=scan.boundary,
+        )
+
+    def _undetermined(self, segment: Segment, facts: Facts, scan: _Scan, settled: Rule) -> Undetermined:
+        return Undetermined(
+            needs=scan.needs,
+            segment=segment.name,
+            candidates=(*scan.open, settled),
+            service=facts.service,
+            shadows=scan.shadows,
+            policy_revision=self.revision,
+            valid_until=scan.boundary,
+        )
+
+
+def _scan(rules: Iterable[CompiledRule], request: AccessRequest, facts: Facts, at: datetime) -> _Scan:
+    seen = _Pass()
+    for candidate in rules:
+        rule = candidate.rule
+        needs = missing(candidate, request, facts)
+        if needs is None:
+            continue
+        if boundary := next_change(rule.schedule, at):
+            seen.boundaries.append(boundary)
+        if not holds(rule.schedule, at):
+            continue
+        if rule.mode is Mode.SHADOW:
+            seen.shadows += [] if needs else [rule]
+        elif needs:
+            seen.open.append(rule)
+            seen.needs |= needs
+        else:
+            return seen.result(candidate)
+    return seen.result(None)
+
+
+def _effect(rule: Rule) -> tuple[object, ...]:
+    """What an enforcement point would do differently."""
+    return rule.action, rule.tenant
+
+
+def _service_domains(groups: list[list[Listing]]) -> Iterator[tuple[Service, ServiceDomain]]:
+    return (entry for group in groups for entry in group if not isinstance(entry, str))
+
+
+def _belongs(domain: ServiceDomain, path: str | Unknown) -> bool | None:
+    """Whether a request to this domain is one for its service; None: only the path can tell."""
+    if not domain.shared:
+        return True
+    if not domain.paths:
+        return False
+    return None if isinstance(path, Unknown) else path.startswith(domain.paths)

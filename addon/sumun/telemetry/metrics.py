@@ -1,0 +1,62 @@
+"""Every metric of Sumun, named in one place.
+
+Labels are bounded by the configuration: segments, services and rules are, clients and names are not; those belong
+in the decision log. Docs: docs/reference/metrics.md.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+
+_FAST = (0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1)
+"""Seconds: our own work, from a table look-up to a page."""
+_NETWORK = (0.0005, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
+"""Seconds: somebody else answers."""
+
+
+class Metrics:
+    """The counters and histograms that serving processes write; the console adds gauges of its own."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"sumun_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(f"sumun_{name}", text, labels, buckets=buckets, registry=registry)
+
+        self.decisions = counter(
+            "decisions_total",
+            "Attempts logged, by what the policy said",
+            "point",
+            "segment",
+            "service",
+            "action",
+            "mode",
+        )
+        self.decision_duration = histogram("decision_duration_seconds", "Time to decide", _FAST, "point")
+        self.dns_queries = counter("dns_queries_total", "Queries received", "segment", "protocol", "type")
+        self.dns_responses = counter("dns_responses_total", "Responses sent", "segment", "rcode", "source")
+        self.dns_response_duration = histogram("dns_response_duration_seconds", "Query to response", _NETWORK, "source")
+        self.dns_upstream_duration = histogram(
+            "dns_upstream_duration_seconds", "Question to an upstream until its answer", _NETWORK, "upstream", "outcome"
+        )
+        self.proxy_connections = counter(
+            "proxy_connections_total", "Client connections, by what became of them", "segment", "outcome"
+        )
+        self.proxy_requests = counter("proxy_requests_total", "Requests seen by the http point", "segment", "action")
+        self.content_matches = counter("content_matches_total", "Detector matches", "segment", "detector", "action")
+        self.bypass_attempts = counter(
+            "bypass_attempts_total", "Attempts to get round the filter", "segment", "technique"
+        )
+        self.events = counter("events_total", "Events written", "sink")
+        self.events_dropped = counter("events_dropped_total", "Events lost", "sink", "reason")
+        self.events_queued = Gauge(
+            "sumun_events_queued",
+            "Events waiting to be written",
+            ["sink"],
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self.failure_decisions = counter(
+            "failure_decisions_total", "Verdicts taken because something failed", "point", "segment", "mode"
+        )
