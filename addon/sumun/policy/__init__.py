@@ -11,5 +11,6 @@ Rule 3: ``decide`` is total. What it cannot settle it says, with what it needs.
     conditions      rule and facts -> matches, does not match, or needs to know more
     engine          the order of the questions: exemptions, rules, default
     compile         configuration and catalogue -> engine
+    trace           the same questions, answered one by one for a person
     verdicts        what each enforcement point does with a decision
 """
