@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 from sumun.model.name import DomainName, InvalidName
@@ -58,6 +59,13 @@ class ServiceDomain:
     paths: tuple[str, ...] = ()
     """Path prefixes of the service on a shared domain; without any the domain never decides."""
     sources: tuple[str, ...] = ()
+    within: str = ""
+    """Id of the service whose wider domain this name is carved out of, where there is one."""
+    matches: tuple[str, ...] = ()
+    """Hosts that a glob is meant for."""
+    spares: tuple[str, ...] = ()
+    """Neighbours that a glob must leave alone."""
+    note: str = ""
 
 
 UNKNOWN_COUNTRY = "ZZ"
@@ -80,6 +88,19 @@ class Service:
     data_countries: frozenset[str] = frozenset()
     """Where user data are kept; empty: not established."""
     aliases: tuple[str, ...] = ()
+    vendor_source: str = ""
+    """Where the vendor's country was learnt; ``inferred`` is general knowledge."""
+    data_basis: str = ""
+    """What establishes ``data_countries``: a law, a privacy policy, an announcement."""
+    data_source: str = ""
+    serves_models: tuple[str, ...] = ()
+    """Open-weight families of other makers that run here (``deepseek``): a service is not a model."""
+    models_evidence: str = ""
+    ended: date | None = None
+    """Day on which the service closed; None: it is active as far as is known."""
+    reviewed: date | None = None
+    """Day on which a person last read the entry against its sources."""
+    note: str = ""
 
     @property
     def vendor_countries(self) -> frozenset[str]:

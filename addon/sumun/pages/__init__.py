@@ -2,4 +2,10 @@
 
 Rule 1: nothing of the request is reflected but the catalogue's name of the service and, escaped, the host.
 Rule 2: no external asset, no script.
+Rule 3: what the script of a website can read says nothing about the organisation, its segments and its rules.
+
+    asked      what chooses an answer's form, and the answer       asked.Asked, asked.Page
+    form       page, API error, text, empty asset ...              form.form_of
+    story      what is told, before it has a format                story.tell_decision, story.tell_failure
+    words      our own sentences, a file a language                words.LANGUAGES
 """

@@ -12,5 +12,6 @@ Rule 3: ``decide`` is total. What it cannot settle it says, with what it needs.
     engine          the order of the questions: exemptions, rules, default
     compile         configuration and catalogue -> engine
     trace           the same questions, answered one by one for a person
+    explain         all of it for one request, for a person
     verdicts        what each enforcement point does with a decision
 """

@@ -6,7 +6,7 @@ in the decision log. Docs: docs/reference/metrics.md.
 
 from __future__ import annotations
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, Metric, disable_created_metrics
 
 _FAST = (0.00001, 0.00003, 0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1)
 """Seconds: our own work, from a table look-up to a page."""
@@ -18,6 +18,9 @@ class Metrics:
     """The counters and histograms that serving processes write; the console adds gauges of its own."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        # a `_created` series beside each counter doubles what is scraped and says little
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library types this one function not at all
+
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"sumun_{name}", text, labels, registry=registry)
 
@@ -50,6 +53,8 @@ class Metrics:
         )
         self.events = counter("events_total", "Events written", "sink")
         self.events_dropped = counter("events_dropped_total", "Events lost", "sink", "reason")
+        self.attempts_logged = counter("attempts_logged_total", "Attempts in the events written", "sink")
+        self.attempts_dropped = counter("attempts_dropped_total", "Attempts in the events lost", "sink", "reason")
         self.events_queued = Gauge(
             "sumun_events_queued",
             "Events waiting to be written",
@@ -60,3 +65,7 @@ class Metrics:
         self.failure_decisions = counter(
             "failure_decisions_total", "Verdicts taken because something failed", "point", "segment", "mode"
         )
+
+    def families(self) -> list[Metric]:
+        """Name, type and help of every metric here, without values."""
+        return [family for metric in vars(self).values() for family in metric.describe()]

@@ -1,0 +1,34 @@
+"""What the console is told about the running policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sumun.model.rule import Rule
+from sumun.model.segment import Segment
+
+
+@dataclass(frozen=True, slots=True)
+class ListView:
+    """One list of domains, as it was last loaded."""
+
+    entries: int
+    refused_lines: int
+    last_success: datetime | None = None
+    """When it was last read or downloaded without a fault; None: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedView:
+    """The policy that is served now, and how the last reload went."""
+
+    revision: str
+    segments: Sequence[Segment]
+    rules: Sequence[Rule] = ()
+    """Global rules."""
+    lists: Mapping[str, ListView] = field(default_factory=dict)
+    last_reload_ok: bool = True
+    last_success: datetime | None = None
+    """When the policy above was loaded."""

@@ -1,0 +1,51 @@
+"""A story as one self-contained HTML document."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterator
+from hashlib import sha256
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from sumun.pages.story import Story
+
+
+def _resource(name: str) -> str:
+    return (files("sumun.pages") / "templates" / name).read_text("utf-8")
+
+
+def _minified(css: str) -> str:
+    """Without comments, line ends and indentation; what is left means the same."""
+    css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
+    css = re.sub(r"\s+", " ", css)
+    return re.sub(r" ?([{};,]) ?", r"\1", css).replace(": ", ":").replace(";}", "}").strip()
+
+
+STYLE = _minified(_resource("page.css"))
+STYLE_HASH = f"sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}"
+"""For the Content-Security-Policy: the one style sheet that applies is ours (CSP level 3, 6.7.3.3)."""
+
+_GROUP = 4
+_TEMPLATE = Environment(
+    autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+).from_string(_resource("page.html.j2"))
+
+
+def html(story: Story) -> bytes:
+    """Every text is escaped by the template; our own style sheet alone is taken as it is."""
+    # INVARIANT: the style sheet comes from this package, never from configuration or a request.
+    style = Markup(STYLE)  # noqa: S704 - see the invariant above
+    page = _TEMPLATE.render(story=story, words=story.words, style=style, groups=tuple(groups(story.incident)))
+    return page.encode()
+
+
+def groups(incident: str) -> Iterator[str]:
+    """Cut an identifier into pieces that can be read out on the phone; together they are the identifier."""
+    if "-" in incident:
+        yield from re.findall(r"[^-]+-*|-+", incident)
+    else:
+        yield from (incident[i : i + _GROUP] for i in range(0, len(incident), _GROUP))

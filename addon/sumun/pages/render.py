@@ -1,0 +1,96 @@
+"""Decision in, bytes out: the one door of this package."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import quote
+
+from sumun.model.decision import Decision
+from sumun.model.organisation import Organisation
+from sumun.model.segment import Segment
+from sumun.model.service import Service
+from sumun.model.verdict import DataExposed
+from sumun.pages import headers
+from sumun.pages.api import api_error
+from sumun.pages.asked import Asked, Failure, Page
+from sumun.pages.form import Form, asset_type, form_of
+from sumun.pages.html import STYLE_HASH, html
+from sumun.pages.language import negotiate
+from sumun.pages.sentences import message, plain_text
+from sumun.pages.story import Case, Story, tell_decision, tell_failure
+from sumun.pages.words import LANGUAGES
+
+__all__ = ["Asked", "Failure", "Page", "render", "render_failure"]
+
+_TEXT = "text/plain; charset=utf-8"
+_GRPC_STATUS = {403: "7", 400: "3", 502: "14"}
+"""PERMISSION_DENIED, INVALID_ARGUMENT, UNAVAILABLE (gRPC, statuscodes.md)."""
+
+
+def render(
+    asked: Asked,
+    decision: Decision,
+    *,
+    segment: Segment | None,
+    organisation: Organisation,
+    incident: str,
+    at: datetime,
+    data_exposed: DataExposed,
+) -> Page:
+    """Answer a request that policy does not let through.
+
+    ``segment`` is None for a client of no segment, ``incident`` the id of the event, ``at`` aware. Total: hostile text
+    is cleaned and escaped, a decision that lets through is told as a block. Status 403; 204 for a CORS preflight.
+    """
+    case = Case(asked, organisation, incident, at)
+    language = negotiate(asked.accept_language, LANGUAGES)
+    story = tell_decision(case, language, decision, segment=segment, data_exposed=data_exposed)
+    return _page(asked, story, decision.service)
+
+
+def render_failure(asked: Asked, *, kind: Failure, organisation: Organisation, incident: str, at: datetime) -> Page:
+    """Answer a request that no rule forbids and that was not passed on all the same: status 400, 403 or 502."""
+    language = negotiate(asked.accept_language, LANGUAGES)
+    story = tell_failure(Case(asked, organisation, incident, at), language, kind)
+    return _page(asked, story, None)
+
+
+def _page(asked: Asked, story: Story, service: Service | None) -> Page:
+    page = _in_form(form_of(asked), asked, story, service)
+    return Page(page.status, page.headers, b"") if asked.method == "HEAD" else page
+
+
+def _in_form(form: Form, asked: Asked, story: Story, service: Service | None) -> Page:
+    match form:
+        case Form.PAGE:
+            fields = headers.common("text/html; charset=utf-8", story) + headers.for_pages(STYLE_HASH)
+            return Page(story.status, fields, html(story))
+        case Form.PREFLIGHT:
+            return Page(204, headers.common(_TEXT, story) + headers.preflight(asked), b"")
+        case Form.ASSET:
+            return Page(story.status, headers.common(asset_type(asked) or _TEXT, story), b"")
+        case Form.GRPC:
+            return _grpc(asked, story)
+        case Form.TEXT | Form.WEBSOCKET:
+            fields = headers.common(_TEXT, story) + headers.for_programs(asked, story)
+            return Page(story.status, fields, plain_text(_readable(asked, story)).encode())
+        case Form.API:
+            error = api_error(asked, service, _readable(asked, story))
+            fields = headers.common("application/json", story) + headers.for_programs(asked, story) + error.headers
+            return Page(story.status, fields, error.body)
+
+
+def _readable(asked: Asked, story: Story) -> Story:
+    """The script of a website is a stranger: it learns that it was stopped, not what this organisation's rules are."""
+    return story.for_strangers() if asked.fetch_dest or asked.origin else story
+
+
+def _grpc(asked: Asked, story: Story) -> Page:
+    """A response of headers only (gRPC over HTTP/2, "Trailers-Only"), its message percent-encoded."""
+    fields = (
+        *headers.common("application/grpc", story),
+        *headers.for_programs(asked, story),
+        ("grpc-status", _GRPC_STATUS[story.status]),
+        ("grpc-message", quote(message(_readable(asked, story)), safe=" ,.:;()'/@")),
+    )
+    return Page(story.status, fields, b"")

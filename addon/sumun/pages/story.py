@@ -1,0 +1,212 @@
+"""What is to be told, in one language, before it becomes HTML, JSON or plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from sumun.model.decision import Decision
+from sumun.model.organisation import Organisation
+from sumun.model.rule import Action, Rule
+from sumun.model.segment import Segment
+from sumun.model.verdict import DataExposed
+from sumun.pages.asked import Asked, Failure
+from sumun.pages.clean import clean, paragraphs, token
+from sumun.pages.contact import Contact, contact_of, safe_link
+from sumun.pages.words import LANGUAGES, Talk, Words
+
+_NAME = 120
+"""Characters of a title, id or organisation name."""
+_HOST = 253
+"""Longest host name (RFC 1035, 2.3.4)."""
+_REASON = 2000
+_REFERENCE = 500
+_DATA_LEFT = frozenset({DataExposed.REQUEST_HEADERS, DataExposed.REQUEST_BODY})
+_FAILURE_STATUS = {
+    Failure.FILTER: 403,  # not 503: asking again changes nothing, and nobody should be invited to try
+    Failure.BAD_REQUEST: 400,
+    Failure.HOST_MISMATCH: 400,
+    Failure.UPSTREAM_CERTIFICATE: 502,
+    Failure.UPSTREAM_UNREACHABLE: 502,
+}
+
+
+class Tone(StrEnum):
+    """The look of a page; its words never depend on colour."""
+
+    STOP = "stop"
+    THINK = "think"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line of the details."""
+
+    label: str
+    text: str
+    href: str = ""
+    machine: str = ""
+    """RFC 3339, where the text is a time."""
+    code: bool = False
+    """An identifier: left to right, never translated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One answer in one language; texts are cleaned and bounded, not escaped."""
+
+    language: str
+    words: Words
+    tone: Tone
+    status: int
+    code: str
+    """Machine word for programs."""
+    badge: str
+    heading: str
+    lead: str
+    next: str
+    incident: str = ""
+    host: str = ""
+    organisation: str = ""
+    why: tuple[str, ...] = ()
+    quoted: bool = False
+    """Whether ``why`` is in the organisation's own words."""
+    notice: str = ""
+    request: bool = False
+    """Whether the person is told what a request should say."""
+    guidance: bool = False
+    data: str = ""
+    data_left: bool = False
+    contact: Contact = field(default_factory=Contact)
+    facts: tuple[Fact, ...] = ()
+    extras: Mapping[str, str] = field(default_factory=dict)
+    """Beside the message, for programs."""
+
+    def for_strangers(self) -> Story:
+        """What the script of a website may read: nothing about the organisation, its segments and its rules."""
+        words = self.words
+        ask = words.tell_administrator if self.tone is Tone.FAULT else words.ask_administrator
+        return replace(self, organisation="", why=(), contact=Contact(), next=ask, extras={}, facts=())
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What every story is told about."""
+
+    asked: Asked
+    organisation: Organisation
+    incident: str
+    at: datetime
+
+
+def tell_decision(
+    case: Case, language: str, decision: Decision, *, segment: Segment | None, data_exposed: DataExposed
+) -> Story:
+    """Tell a decision that does not let through; any other is told as a block, which is never a pass."""
+    words = LANGUAGES[language]
+    talk = _talk(decision.action, words)
+    service = clean(decision.service.title.within(language) or decision.service.id, _NAME) if decision.service else ""
+    rule = decision.rule or Rule(id="", action=decision.action)
+    own = paragraphs(rule.reason.within(language), _REASON)
+    held = decision.action in (Action.WARN, Action.JUSTIFY)
+    told = Story(
+        language=language,
+        words=words,
+        tone=Tone.THINK if held else Tone.STOP,
+        status=403,
+        code="held_by_policy" if held else "blocked_by_policy",
+        badge=talk.badge,
+        heading=talk.heading.format(service=service) if service else talk.heading_site,
+        lead=talk.lead,
+        next=words.ask_contact if case.organisation.contact.strip() else words.ask_administrator,
+        why=own or (words.reasons[decision.reason],),
+        quoted=bool(own),
+        notice=words.no_passing_on if held else "",
+        request=decision.action is Action.JUSTIFY,
+        guidance=held,
+        data=words.exposures[data_exposed],
+        data_left=data_exposed in _DATA_LEFT,
+        facts=_facts(words, rule, segment, language),
+        extras=_extras(decision, rule, segment, data_exposed),
+    )
+    return _placed(told, case, service)
+
+
+def tell_failure(case: Case, language: str, kind: Failure) -> Story:
+    """Tell that there is no answer though no rule forbids one."""
+    words = LANGUAGES[language]
+    trouble = words.failures[kind]
+    told = Story(
+        language=language,
+        words=words,
+        tone=Tone.FAULT,
+        status=_FAILURE_STATUS[kind],
+        code=str(kind),
+        badge=trouble.badge,
+        heading=trouble.heading,
+        lead=trouble.lead,
+        next=words.tell_contact if case.organisation.contact.strip() else words.tell_administrator,
+    )
+    return _placed(told, case, "")
+
+
+def _placed(told: Story, case: Case, service: str) -> Story:
+    """Add what every story has: where, when, for whom and under which number."""
+    words, incident, host = told.words, token(case.incident), clean(case.asked.host, _HOST)
+    what = service or host
+    contact = contact_of(
+        case.organisation.contact,
+        subject=words.mail_subject.format(service=what, incident=incident),
+        body=words.mail_body.format(service=what, incident=incident, time=words.clock(case.at)),
+    )
+    return replace(
+        told,
+        incident=incident,
+        host=host,
+        organisation=clean(case.organisation.name.within(told.language), _NAME),
+        contact=contact,
+        facts=(*told.facts, _moment(words, words.time_label, case.at)),
+    )
+
+
+def _talk(action: Action, words: Words) -> Talk:
+    match action:
+        case Action.WARN:
+            return words.warn
+        case Action.JUSTIFY:
+            return words.justify
+        case _:
+            return words.block
+
+
+def _facts(words: Words, rule: Rule, segment: Segment | None, language: str) -> tuple[Fact, ...]:
+    reference = clean(rule.reference, _REFERENCE)
+    network = (segment.title.within(language) or segment.name) if segment else ""
+    until = rule.schedule.until
+    facts = (
+        Fact(words.network, clean(network, _NAME)),
+        Fact(words.rule, clean(rule.id, _NAME), code=True),
+        Fact(words.reference, reference, href=safe_link(reference)),
+        Fact(words.authority, clean(rule.authority, _NAME)),
+        *([_moment(words, words.until, until)] if until else []),
+    )
+    return tuple(fact for fact in facts if fact.text)
+
+
+def _moment(words: Words, label: str, at: datetime) -> Fact:
+    return Fact(label, words.clock(at), machine=at.isoformat(timespec="seconds"))
+
+
+def _extras(decision: Decision, rule: Rule, segment: Segment | None, data_exposed: DataExposed) -> Mapping[str, str]:
+    found = {
+        "action": str(decision.action),
+        "service": decision.service.id if decision.service else "",
+        "segment": segment.name if segment else "",
+        "rule": clean(rule.id, _NAME),
+        "reference": clean(rule.reference, _REFERENCE),
+        "data_exposed": str(data_exposed),
+    }
+    return {key: value for key, value in found.items() if value}

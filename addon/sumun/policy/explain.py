@@ -1,0 +1,52 @@
+"""What each enforcement point would do with a request, said beforehand.
+
+It asks the same decision point and uses the same verdict functions as the enforcement points, each time with only
+the facets that the point knows, so it cannot tell another story than they do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sumun.model.decision import Decision, Outcome
+from sumun.model.request import UNKNOWN, AccessRequest
+from sumun.model.segment import DnsPolicy, FailMode
+from sumun.model.verdict import Verdict
+from sumun.policy.engine import Policy
+from sumun.policy.trace import Step, trace
+from sumun.policy.verdicts import dns_verdict, gate_verdict, http_verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """The decision for all that was said of the request, and what each point does knowing its part."""
+
+    outcome: Outcome
+    steps: tuple[Step, ...]
+    dns: Verdict | None
+    """None: nobody asks DNS for an address literal."""
+    gate: Verdict
+    http: Verdict | None
+    """None: it depends on what was not said (see ``outcome.needs``)."""
+
+
+def explain(policy: Policy, request: AccessRequest, *, at: datetime) -> Explanation:
+    """Decide three times, with what DNS, the gate and the http point know of the request."""
+    segment = policy.segment_of(request.client)
+    by_name = policy.decide(by_name_only(request), at=at)
+    outcome = policy.decide(request, at=at)
+    dns = dns_verdict(by_name, segment.dns if segment else DnsPolicy()) if request.name else None
+    known = isinstance(outcome, Decision)
+    return Explanation(
+        outcome=outcome,
+        steps=tuple(trace(policy, request, at=at)),
+        dns=dns,
+        gate=gate_verdict(by_name),
+        http=http_verdict(outcome, segment.on_failure if segment else FailMode.CLOSED) if known else None,
+    )
+
+
+def by_name_only(request: AccessRequest) -> AccessRequest:
+    """The request as DNS and the gate see it."""
+    return replace(request, method=None, path=UNKNOWN, user=UNKNOWN, model=UNKNOWN, content=UNKNOWN, uploads=UNKNOWN)

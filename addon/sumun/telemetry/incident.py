@@ -1,0 +1,28 @@
+"""Ids of events, which a user may have to read out over the telephone.
+
+Sixteen characters in four groups, ``1KA8-PGF8-T1V3-2R40``: 45 bits of milliseconds since 1970 (good until 3084), so ids
+sort by time, and 35 random bits. The alphabet is Crockford's base 32 (https://www.crockford.com/base32.html), which
+has no I, L, O or U: nothing in it is mistaken for a digit, and no case has to be spelt. A ULID or a UUID says the same
+in 26 or 36 characters; here two events of one millisecond in different processes are equal once in 34 thousand million.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_RANDOM_BITS = 35
+_CHARACTERS = 16
+
+
+def new_id(at: datetime) -> str:
+    """Make an id for an event of this instant."""
+    milliseconds = (at - _EPOCH) // timedelta(milliseconds=1)
+    return _grouped(milliseconds << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS))
+
+
+def _grouped(number: int) -> str:
+    text = "".join(_ALPHABET[(number >> shift) & 31] for shift in range(5 * (_CHARACTERS - 1), -1, -5))
+    return "-".join(text[start : start + 4] for start in range(0, _CHARACTERS, 4))
