@@ -2,4 +2,10 @@
 
 Rule 1: a bad line neither stops the load nor vanishes: it becomes a refusal with its number and the reason.
 Rule 2: nothing here opens a file.
+
+    service_file    one service's YAML -> model.service.Service, or a ServiceFault with file and line
+    consistency     what can be wrong between services
+    reference       services -> docs/reference/catalogue.md
+    lists           a list in one of FORMATS -> Entry | Refused
+    line            what a line may ask for, the same for every format
 """

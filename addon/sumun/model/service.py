@@ -99,7 +99,7 @@ class Service:
     ended: date | None = None
     """Day on which the service closed; None: it is active as far as is known."""
     reviewed: date | None = None
-    """Day on which a person last read the entry against its sources."""
+    """Day on which the entry was last read against its sources."""
     note: str = ""
 
     @property

@@ -1,0 +1,139 @@
+"""The catalogue as a page for people: docs/reference/catalogue.md is what this returns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from sumun.catalogue.categories import CATEGORIES, ROLES
+from sumun.model.service import UNKNOWN_COUNTRY, Service
+
+_OPENING: Final = """\
+# The catalogue
+
+Generative-AI services as Sumun knows them, one file each in `blocklists/services/`. Generated from those files; the
+test suite says when this page is out of date.
+"""
+
+_HOW_TO_ADD: Final = """\
+## How to add a service in five minutes
+
+1. Copy a neighbour of the same category to `blocklists/services/<id>.yaml`; the id is the file's name.
+2. Fill in what is established, and leave out what is not: no country, no `data`, no `serves_models` is the honest
+   answer where none is known. A fact of general knowledge is marked `inferred`.
+3. For each domain ask who else lives there. If it is the service's alone, the name is enough: it covers everything
+   below. A host on somebody's cloud takes `match: exact`. A domain that also serves other things takes `shared: true`,
+   and `paths` if a path tells the AI part apart: without paths it is known, and never decides.
+4. Hosts that vary by region or tenant under a shared domain are a glob: `*` stands for characters within one label,
+   and `matches` and `spares` name hosts that it must and must not take.
+5. Run `pytest tests/unit/catalogue`. It says in words what is wrong.
+
+| key | meaning |
+|---|---|
+| `id` | lower-case letters, digits, single hyphens; also the metric label |
+| `title` | a text, or a mapping of languages to texts |
+| `aliases` | other names that people search for |
+| `vendor` | `name`, `country` (ISO 3166, left out if not known), `source`, `parent` with `name` and `country` |
+| `category` | one of those above |
+| `data` | `countries`, `basis`, `source`: where user data are kept; only where established |
+| `serves_models`, `models_evidence` | open-weight families of other makers that run here, and how that is known |
+| `ended` | the day a service closed; its domains stay, since names are sold on |
+| `reviewed` | the day the entry was last read against its sources; nothing is probed |
+| `note` | what a reader should know |
+| `domains` | `name`, `role`, `sources`; `match: exact`; `shared`, `paths`; `within`; `matches`, `spares`; `note` |
+
+`within` names the service whose wider domain a name is carved out of (`chat.openai.com` within `openai-api`): the
+longer name wins, so a rule for the wider service does not reach it.
+"""
+
+_SOURCES: Final = """\
+## Lists beside it
+
+`blocklists/lists/` holds `deepseek-lookalikes` (imitations: not DeepSeek, so a list of their own), `dns-bypass`
+(resolvers that take look-ups past the sinkhole), `tunnels` (commercial VPN services) and `never-block` (domains that
+no service and no list may take down). The first three are in the format `domains`.
+
+## Sources
+
+`blocklists/SOURCES.md` says what each word beside a domain stands for. A plain word is a public list that names the
+very domain; `~word` covers it by a parent only. `code:`, `doc:`, `page:`, `issue:`, `repo:` and `search:` are single
+observations; `vendor_docs` is the vendor's own documentation; `inferred` is general knowledge. Facts were taken, not
+text or arrangement.
+
+## Known to be missing
+
+- Apple Intelligence: its relays carry other private traffic of Apple devices and no name tells them apart.
+- AI answers inside search results and inside products (Slack, Zoom, Teams, Adobe, Atlassian editors): switched off in
+  the product's administration, not by name.
+- Copilot and other pages below github.com: looking at paths there would decrypt all of GitHub.
+- Copilot inside Bing is told apart on bing.com alone, AI Mode on www.google.com alone, not on national domains.
+- Where a company keeps the data of its users: established for a handful only.
+"""
+
+
+def reference_page(services: Sequence[Service]) -> str:
+    """The page in Markdown, the same for the same services in any order."""
+    ordered = sorted(services, key=lambda service: service.id)
+    parts = (
+        _OPENING,
+        "\n".join(_counts(ordered)),
+        "\n".join(_countries(ordered)),
+        "\n".join(_undecided(ordered)),
+        _HOW_TO_ADD,
+        "\n".join(_roles()),
+        _SOURCES,
+        "\n".join(_listing(ordered)),
+    )
+    return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def _counts(services: Sequence[Service]) -> Iterator[str]:
+    domains = [domain for service in services for domain in service.domains]
+    shared = sum(domain.shared for domain in domains)
+    yield f"{len(services)} services, {len(domains)} domains, {shared} of them shared with other uses."
+    yield ""
+    yield "| category | | services | domains |"
+    yield "|---|---|---:|---:|"
+    for category, title in CATEGORIES.items():
+        members = [service for service in services if service.category == category]
+        count = sum(len(service.domains) for service in members)
+        yield f"| `{category}` | {title.within('en')} · {title.within('ko')} | {len(members)} | {count} |"
+
+
+def _countries(services: Sequence[Service]) -> Iterator[str]:
+    """A country counts a service of its own and one of a subsidiary, as a rule's `vendor_countries` does."""
+    yield "## Vendors by country"
+    yield ""
+    yield "A service counts for its vendor's country and for the parent company's, as in a rule's `vendor_countries`."
+    yield f"`{UNKNOWN_COUNTRY}` stands for not established."
+    yield ""
+    tally = Counter(country for service in services for country in service.vendor_countries)
+    ranked = sorted(tally.items(), key=lambda item: (-item[1], item[0]))
+    yield ", ".join(f"{country} {count}" for country, count in ranked)
+
+
+def _undecided(services: Sequence[Service]) -> Iterator[str]:
+    """Services that no rule can reach, said openly."""
+    yield "## Known, but not told apart"
+    yield ""
+    yield "All domains of these are shared and no path is known, so a rule that names them never matches:"
+    yield _ids(service for service in services if all(d.shared and not d.paths for d in service.domains))
+
+
+def _roles() -> Iterator[str]:
+    yield "| role of a domain | meaning |"
+    yield "|---|---|"
+    for role, meaning in ROLES.items():
+        yield f"| `{role}` | {meaning} |"
+
+
+def _listing(services: Sequence[Service]) -> Iterator[str]:
+    yield "## Services"
+    for category, title in CATEGORIES.items():
+        yield ""
+        yield f"**{title.within('en')}** (`{category}`): {_ids(s for s in services if s.category == category)}"
+
+
+def _ids(services: Iterable[Service]) -> str:
+    return ", ".join(f"`{service.id}`" for service in services) + "."
