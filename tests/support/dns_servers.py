@@ -66,11 +66,17 @@ class FakeResolver(asyncio.DatagramProtocol):
     """Query, transport and peer."""
     connections: int = 0
     port: int = 0
+    _writers: list[asyncio.StreamWriter] = field(default_factory=list)
     _transport: asyncio.DatagramTransport | None = None
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def upstream(self, text: str = "fake") -> Upstream:
         return Upstream(text, Transport.UDP, "127.0.0.1", self.port)
+
+    def hang_up(self) -> None:
+        """Close every stream."""
+        while self._writers:
+            self._writers.pop().close()
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -88,6 +94,7 @@ class FakeResolver(asyncio.DatagramProtocol):
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._writers.append(writer)
         with suppress(EOFError, OSError):
             while True:
                 query = await reader.readexactly(int.from_bytes(await reader.readexactly(2)))
@@ -113,4 +120,5 @@ async def serving(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> As
         for task in fake._tasks:
             task.cancel()
         server.close()
+        fake.hang_up()
         await asyncio.sleep(0)

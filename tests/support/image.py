@@ -49,12 +49,12 @@ class Buildah:
         assert answer.returncode == 0, f"buildah {command[0]}: {answer.stdout[-2000:]}{answer.stderr[-4000:]}"
         return answer.stdout.strip()
 
-    def base(self, folder: Path, mirror: str) -> str:
+    def base(self, mirror: str) -> str:
         """Make a Debian with Python, as an image; returns the image's name."""
+        folder, archive = self.store / "debian", self.store / "debian.tar"
         packages = "--include=python3,python3-venv,ca-certificates"
         made = run("debootstrap", "--variant=minbase", packages, SUITE, folder, mirror, timeout=400)
         assert made.returncode == 0, made.stdout[-2000:] + made.stderr[-2000:]
-        archive = folder.with_suffix(".tar")
         packed = run("tar", "-C", folder, "--one-file-system", "-cf", archive, ".", timeout=120)
         assert packed.returncode == 0, packed.stderr
         container = self("from", "scratch")

@@ -48,16 +48,20 @@ class Running:
     said: list[str] = field(default_factory=list)
     _more: threading.Condition = field(default_factory=threading.Condition)
 
+    def __post_init__(self) -> None:
+        self._reader = threading.Thread(target=self._read, daemon=True)
+
     def listen(self) -> Self:
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader.start()
         return self
 
     def _read(self) -> None:
         assert self.process.stderr
-        for line in self.process.stderr:
-            with self._more:
-                self.said.append(line)
-                self._more.notify_all()
+        with self.process.stderr as lines:
+            for line in lines:
+                with self._more:
+                    self.said.append(line)
+                    self._more.notify_all()
         with self._more:
             self.said.append("")
             self._more.notify_all()
@@ -107,7 +111,9 @@ class Running:
         """SIGTERM and wait; the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        status = self.process.wait(30)
+        self._reader.join(10)
+        return status
 
 
 @contextmanager

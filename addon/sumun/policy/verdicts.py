@@ -7,6 +7,7 @@ HTTP) can still turn these into ``refused`` or ``closed``; nothing can turn a re
 from __future__ import annotations
 
 from sumun.model.decision import Decision, Outcome, Reason, Undetermined
+from sumun.model.request import Facet
 from sumun.model.rule import Action
 from sumun.model.segment import DnsAnswer, DnsPolicy, FailMode
 from sumun.model.verdict import Verdict
@@ -33,15 +34,18 @@ def must_see_inside(outcome: Outcome) -> bool:
 
 
 def dns_verdict(outcome: Outcome, dns: DnsPolicy) -> Verdict:
-    """A block is answered by the sinkhole, what needs a page or an inspection is steered, the rest forwarded."""
-    if isinstance(outcome, Decision):
-        if outcome.reason is Reason.UNKNOWN_CLIENT:
-            return Verdict.REFUSED
-        if outcome.action is Action.BLOCK:
-            return _DNS_ANSWERS[dns.answer]
-    if must_see_inside(outcome):
-        return Verdict.STEERED if dns.steer else Verdict.FORWARDED
-    return Verdict.FORWARDED
+    """A block is answered by the sinkhole, what needs a page or an inspection is steered, the rest forwarded.
+
+    A name whose path would have to be seen is shared with what is no generative AI (a search engine, say), and
+    resolves: DNS never leads all of it through the proxy for the sake of a part.
+    """
+    if isinstance(outcome, Undetermined):
+        return Verdict.STEERED if dns.steer and Facet.PATH not in outcome.needs else Verdict.FORWARDED
+    if outcome.reason is Reason.UNKNOWN_CLIENT:
+        return Verdict.REFUSED
+    if outcome.action is Action.BLOCK:
+        return _DNS_ANSWERS[dns.answer]
+    return Verdict.STEERED if dns.steer and must_see_inside(outcome) else Verdict.FORWARDED
 
 
 def gate_verdict(outcome: Outcome) -> Verdict:
