@@ -1,1 +1,10 @@
-"""Files to a running policy: reads, verifies, compiles off the serving path, keeps the last good one, watches."""
+"""Files to a running policy.
+
+Rule 1: a policy is built whole and exchanged whole; building happens off the serving path.
+Rule 2: a fault at start is fatal unless a last good policy is at hand; on reload it is reported and the old one stays.
+
+    sources     configuration, catalogue and lists as texts, and their revision
+    build       texts -> policy, or every fault of every file
+    last_good   the texts behind the last policy that could be built
+    active      the policy in force: start, reload, watch
+"""

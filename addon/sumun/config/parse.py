@@ -1,0 +1,207 @@
+"""The configuration's one door: text to checked configuration, or all of its faults."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path as FilePath
+
+from sumun.config import checks
+from sumun.config.configuration import Config
+from sumun.config.document import read_document
+from sumun.config.fault import ConfigError, Fault, did_you_mean, quoted
+from sumun.config.raw import RawConfig, RawList
+from sumun.config.rules import Known, Report, build_exemption, build_rule
+from sumun.config.settings import Listen, Listener, ListSource, PagesListener, Settings
+from sumun.config.shape import Shaped, shape
+from sumun.config.warnings import doubts
+from sumun.model.organisation import Organisation
+from sumun.model.rule import Action, Exemption, Rule
+from sumun.model.segment import DnsPolicy, Segment
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What lives outside the file and its rules may speak of."""
+
+    services: Collection[str]
+    categories: Collection[str]
+    formats: Collection[str] | None = None
+    """Formats of lists that can be read; None: not checked."""
+    list_digests: Mapping[str, str] | None = None
+    """SHA-256 of each list that is at hand, by its id; None: not checked."""
+    at: datetime | None = None
+    """Now, to warn of what has ended; None: no such warning."""
+
+
+def parse_config(text: str, *, file: str, services: Collection[str], categories: Collection[str]) -> Config:
+    """Read a configuration; raises ConfigError with every fault, and nothing else."""
+    return parse_config_within(text, file=file, around=Surroundings(services, categories))
+
+
+def parse_config_within(text: str, *, file: str, around: Surroundings) -> Config:
+    """Read a configuration, and check it against more of what surrounds it; raises ConfigError."""
+    shaped = shape(read_document(text, file=file))
+    if shaped.raw is None:
+        raise ConfigError(shaped.faults)
+    return _build(shaped, shaped.raw, around)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What has to be known before the rest can be read: where files are."""
+
+    state: FilePath = FilePath("var")
+    lists: tuple[ListSource, ...] = ()
+
+
+def outline(text: str, *, file: str) -> Outline:
+    """Read as much of that as can be read; never raises for a faulty file."""
+    try:
+        raw = shape(read_document(text, file=file)).raw
+    except ConfigError:
+        raw = None
+    return Outline() if raw is None else Outline(FilePath(raw.state), tuple(map(_list_source, raw.lists)))
+
+
+def _build(shaped: Shaped, raw: RawConfig, around: Surroundings) -> Config:
+    fault, settings = shaped.fault, _settings(raw)
+    known = _known(shaped, raw, around)
+    segments = _segments(raw, known, fault)
+    rules = tuple(build_rule(rule, known, ("rules", n), fault) for n, rule in enumerate(raw.rules))
+    exemptions = _exemptions(raw, known, fault)
+    checks.check_segments(raw, _declared(shaped), fault)
+    checks.check_ids(raw, fault)
+    placed = checks.placed_networks(raw)
+    owners = checks.check_networks(placed, fault)
+    checks.check_listeners(settings.listen, fault)
+    checks.check_upstreams(settings, fault)
+    _check_lists(raw, around, fault)
+    config = Config(
+        settings=settings,
+        segments=segments,
+        rules=rules,
+        exemptions=exemptions,
+        unknown_clients=None if raw.unknown_clients == checks.REFUSE else raw.unknown_clients,
+        organisation=Organisation(raw.organisation.name, raw.organisation.contact),
+    )
+    if shaped.faults:
+        raise ConfigError(shaped.faults)
+    found = [*doubts(raw, config, around.at), *checks.nested(owners, placed), *_doubtful_lists(raw, around)]
+    return replace(config, warnings=tuple(sorted({shaped.document.fault(path, message) for path, message in found})))
+
+
+def _known(shaped: Shaped, raw: RawConfig, around: Surroundings) -> Known:
+    return Known(
+        services=frozenset(around.services),
+        categories=frozenset(around.categories),
+        lists=frozenset(entry.id for entry in raw.lists) | _declared_lists(shaped),
+        zone=raw.zone,
+    )
+
+
+def _declared(shaped: Shaped) -> list[str]:
+    """Names of all segments of the file, faulty ones too: they are no reason for a second fault."""
+    return [str(path[1]) for path in shaped.document.lines if len(path) == 2 and path[0] == "segments"]
+
+
+def _declared_lists(shaped: Shaped) -> frozenset[str]:
+    lists = shaped.document.data.get("lists")
+    entries = lists if isinstance(lists, list) else []
+    return frozenset(str(entry.get("id")) for entry in entries if isinstance(entry, dict))
+
+
+def _segments(raw: RawConfig, known: Known, fault: Report) -> tuple[Segment, ...]:
+    def rules(name: str) -> tuple[Rule, ...]:
+        at = "segments", name, "rules"
+        return tuple(build_rule(rule, known, (*at, n), fault) for n, rule in enumerate(raw.segments[name].rules))
+
+    return tuple(
+        Segment(
+            name=name,
+            networks=tuple(segment.networks),
+            rules=rules(name),
+            default=Action(segment.default),
+            on_failure=segment.on_failure,
+            title=segment.title,
+            dns=DnsPolicy(segment.dns.answer, segment.dns.ttl, segment.dns.steer),
+        )
+        for name, segment in raw.segments.items()
+    )
+
+
+def _exemptions(raw: RawConfig, known: Known, fault: Report) -> tuple[Exemption, ...]:
+    built = (build_exemption(entry, known, ("exemptions", n), fault) for n, entry in enumerate(raw.exemptions))
+    return tuple(exemption for exemption in built if exemption)
+
+
+def _settings(raw: RawConfig) -> Settings:
+    listen = raw.listen
+    return Settings(
+        listen=Listen(
+            dns=Listener(listen.dns.address, listen.dns.port, listen.dns.workers),
+            proxy=Listener(listen.proxy.address, listen.proxy.port, listen.proxy.workers),
+            pages=PagesListener(listen.pages.address, listen.pages.address6, listen.pages.http, listen.pages.https),
+            console=Listener(listen.console.address, listen.console.port),
+        ),
+        upstreams=tuple(raw.upstreams),
+        state=FilePath(raw.state),
+        upstream_ca=None if raw.upstream_ca == "system" else FilePath(raw.upstream_ca),
+        internal_destinations=tuple(raw.destinations.internal),
+        lists=tuple(map(_list_source, raw.lists)),
+    )
+
+
+def _list_source(raw: RawList) -> ListSource:
+    path = FilePath(raw.path) if raw.path else None
+    return ListSource(raw.id, raw.format, path, raw.url or "", raw.refresh, raw.sha256 or "")
+
+
+def _check_lists(raw: RawConfig, around: Surroundings, fault: Report) -> None:
+    for n, entry in enumerate(raw.lists):
+        at = "lists", n
+        if (entry.path is None) == (entry.url is None):
+            fault(at, "a list has a `path` or a `url`: give one of them")
+        if entry.url is not None and not entry.url.startswith("https://"):
+            fault((*at, "url"), f"{quoted(entry.url)} is not an `https://` address")
+        if entry.refresh < timedelta(minutes=5):
+            fault((*at, "refresh"), "a list is asked for every `5m` at most")
+        if around.formats is not None and entry.format not in around.formats:
+            hint = did_you_mean(entry.format, around.formats)
+            fault((*at, "format"), f"unknown format {quoted(entry.format)}{hint}")
+        if around.list_digests is not None:
+            _check_text(entry, around.list_digests.get(entry.id), at, fault)
+
+
+def _check_text(entry: RawList, digest: str | None, at: tuple[str, int], fault: Report) -> None:
+    if entry.path and digest is None:
+        fault((*at, "path"), f"no file at {quoted(entry.path)}: paths are relative to the working directory")
+    if entry.sha256 and digest and digest != entry.sha256:
+        fault((*at, "sha256"), f"the list at hand has the digest `{digest}`: it is not the one that was vetted")
+
+
+def _doubtful_lists(raw: RawConfig, around: Surroundings) -> list[tuple[tuple[str | int, ...], str]]:
+    """Subscriptions are not downloaded yet; a copy put beside the other state counts."""
+    have = around.list_digests or {}
+    return [
+        (
+            ("lists", n, "url"),
+            f"lists are not downloaded in this version: put a copy at `{FilePath(raw.state) / 'lists' / entry.id}.txt`"
+            + ("" if entry.id in have else "; until then its rules match nothing"),
+        )
+        for n, entry in enumerate(raw.lists)
+        if entry.url
+    ]
+
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "Fault",
+    "Outline",
+    "Surroundings",
+    "outline",
+    "parse_config",
+    "parse_config_within",
+]

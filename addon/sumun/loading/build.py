@@ -1,0 +1,132 @@
+"""Texts to a policy: parse everything, check everything, compile once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from sumun.catalogue.categories import CATEGORIES
+from sumun.catalogue.faults import ServiceFault
+from sumun.catalogue.lists import FORMATS, Entry, Refused, parse_list
+from sumun.catalogue.service_file import parse_service
+from sumun.config.configuration import Config
+from sumun.config.fault import ConfigError, Fault
+from sumun.config.parse import Surroundings, parse_config_within
+from sumun.config.settings import ListSource
+from sumun.loading.sources import Sources
+from sumun.model.service import Pattern, Service
+from sumun.policy.compile import PolicySource, compile_policy
+from sumun.policy.engine import Policy
+
+_REFUSALS_KEPT = 100
+"""Refusals of one list that are kept to be shown; all are counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListStatistics:
+    """What became of one list."""
+
+    entries: int = 0
+    refused: int = 0
+    """Lines that were not taken."""
+    refusals: tuple[Refused, ...] = ()
+    """The first of them, with number and reason."""
+    present: bool = False
+    """Whether its text was at hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A policy and everything behind it; exchanged whole."""
+
+    policy: Policy
+    config: Config
+    services: tuple[Service, ...]
+    revision: str
+    lists: Mapping[str, ListStatistics]
+    warnings: tuple[Fault, ...]
+
+
+def build(sources: Sources, *, at: datetime | None = None) -> Loaded:
+    """Make a policy; raises ConfigError with every fault of every file. With ``at``, warns of what has ended."""
+    services, faults = _services(sources.services)
+    around = Surroundings(
+        services=_known(sources.services, services),
+        categories=CATEGORIES,
+        formats=FORMATS,
+        list_digests={id_: sha256(text.encode()).hexdigest() for id_, text in sources.lists.items()},
+        at=at,
+    )
+    try:
+        config = parse_config_within(sources.config, file=str(sources.config_file), around=around)
+    except ConfigError as trouble:
+        raise ConfigError([*trouble.faults, *faults]) from None
+    if faults:
+        raise ConfigError(faults)
+    patterns, lists = _lists(config.settings.lists, sources.lists)
+    policy = compile_policy(
+        PolicySource(
+            segments=config.segments,
+            rules=config.rules,
+            services=services,
+            lists=patterns,
+            exemptions=config.exemptions,
+            unknown_clients=config.unknown_clients,
+            revision=sources.revision,
+        )
+    )
+    return Loaded(policy, config, services, sources.revision, lists, config.warnings)
+
+
+def build_services(texts: Mapping[str, str]) -> tuple[Service, ...]:
+    """The catalogue alone; raises ConfigError with every fault of every file."""
+    services, faults = _services(texts)
+    if faults:
+        raise ConfigError(faults)
+    return services
+
+
+def _services(texts: Mapping[str, str]) -> tuple[tuple[Service, ...], list[Fault]]:
+    services: list[Service] = []
+    faults: list[Fault] = []
+    for file, text in sorted(texts.items()):
+        try:
+            services.append(parse_service(text, file=file))
+        except ServiceFault as fault:
+            faults.append(Fault(f"blocklists/{fault.file}", fault.line, "", fault.message))
+    return tuple(services), faults
+
+
+def _known(texts: Iterable[str], services: Iterable[Service]) -> frozenset[str]:
+    """Ids of all services, those of faulty files too: a rule that names one is not to blame."""
+    return frozenset(file.rpartition("/")[2].removesuffix(".yaml") for file in texts) | {s.id for s in services}
+
+
+def _lists(
+    sources: Iterable[ListSource], texts: Mapping[str, str]
+) -> tuple[dict[str, tuple[Pattern, ...]], dict[str, ListStatistics]]:
+    patterns: dict[str, tuple[Pattern, ...]] = {}
+    statistics: dict[str, ListStatistics] = {}
+    for source in sources:
+        if (text := texts.get(source.id)) is None:
+            statistics[source.id] = ListStatistics()
+            continue
+        patterns[source.id], statistics[source.id] = _list(text, source.format)
+    return patterns, statistics
+
+
+def _list(text: str, form: str) -> tuple[tuple[Pattern, ...], ListStatistics]:
+    taken: dict[Pattern, None] = {}
+    refusals: list[Refused] = []
+    refused = 0
+    for item in parse_list(text, form):
+        match item:
+            case Entry(pattern):
+                taken[pattern] = None
+            case Refused():
+                refused += 1
+                if len(refusals) < _REFUSALS_KEPT:
+                    refusals.append(item)
+    return tuple(taken), ListStatistics(len(taken), refused, tuple(refusals), present=True)
