@@ -1,0 +1,255 @@
+"""The hooks of mitmproxy: guard, translate, decide, enforce, tell.
+
+Behind the gate (mode ``guard``) they see only what policy must look into. In mitmproxy's own modes they also do the
+gate's work, with the same rulings.
+
+mitmproxy lets a request go on whose hook raised. So no hook here raises: it ends as the client's segment says.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
+from typing import Any
+
+from mitmproxy import ctx, http, tls
+from mitmproxy.exceptions import AddonHalt
+from mitmproxy.net.tls import starts_like_tls_record
+from mitmproxy.proxy.layer import NextLayer
+from mitmproxy.proxy.layers import HttpLayer
+from mitmproxy.proxy.layers.http import HTTPMode
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+
+from sumun.content.llm_request import LIMIT, from_head, from_whole
+from sumun.model.name import IPAddress, parse_host, plain
+from sumun.model.verdict import DataExposed, Point, Verdict
+from sumun.proxy import enforce
+from sumun.proxy.bounds import BoundedBuffer, bound_body
+from sumun.proxy.destination import Destination
+from sumun.proxy.guard import GuardMode
+from sumun.proxy.http_point import HttpPoint
+from sumun.proxy.origin import NoWay, Origins
+from sumun.proxy.ruling import GateRuling, gate_ruling
+from sumun.proxy.translate import declared_size
+from sumun.proxy.vetted import VettedAddress
+
+logger = logging.getLogger(__name__)
+
+_BODY = "sumun.body"
+"""Key in a flow's metadata: the buffer of a request that waits for its body."""
+_OURS = "sumun.answered"
+"""Key in a flow's metadata: the response is ours."""
+
+
+def _settles[**P](hook: Callable[[SumunAddon, http.HTTPFlow], None]) -> Callable[[SumunAddon, http.HTTPFlow], None]:
+    """Skip flows that are settled, and end those whose hook fails as the client's segment says."""
+
+    @functools.wraps(hook)
+    def safe(self: SumunAddon, flow: http.HTTPFlow) -> None:
+        if flow.response or flow.error or not flow.live:
+            return
+        try:
+            hook(self, flow)
+        except Exception:
+            logger.exception("a hook failed")
+            self.point.fail(flow)
+        if flow.response:
+            flow.metadata[_OURS] = True
+
+    return safe
+
+
+class SumunAddon:
+    """The http point as an addon."""
+
+    def __init__(self, *, point: HttpPoint, origins: Origins, options: Mapping[str, Any] | None = None) -> None:
+        """Take the parts; ``options`` are set when mitmproxy runs an addon that it did not make its options for."""
+        self.point = point
+        self._origins = origins
+        self._options = options
+        self._refused: set[str] = set()
+        """Ids of connections, in mitmproxy's own modes, whose TLS must not be served."""
+
+    def running(self) -> None:
+        """Set what the filter relies on."""
+        if self._options:
+            ctx.options.update(**self._options)
+
+    # requests
+
+    @_settles
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Decide on what the head tells; what needs the body waits for ``request``."""
+        request = flow.request
+        enforce.without_upgrade_to_h2c(request)
+        facts = from_head(request.method, _path(request), request.headers.get("content-type", ""))
+        settled = self.point.settle(flow, facts, whole=False)
+        if settled and not flow.response and _can_stream(request):
+            request.stream = True
+            return
+        handler = ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id)
+        buffer = bound_body(handler, flow, LIMIT)
+        flow.metadata[_BODY] = (buffer, settled)
+
+    @_settles
+    def request(self, flow: http.HTTPFlow) -> None:
+        """Decide on what waited for its body, and frame what came without a length."""
+        buffer, settled = flow.metadata.pop(_BODY, (None, True))
+        request = flow.request
+        overflowed = isinstance(buffer, BoundedBuffer) and buffer.overflowed
+        body = None if overflowed else request.raw_content
+        if not settled:
+            headers = request.headers
+            facts = from_whole(
+                request.method,
+                _path(request),
+                headers.get("content-type", ""),
+                body,
+                headers.get("content-encoding", ""),
+            )
+            self.point.settle(flow, facts, whole=True)
+        if overflowed and not flow.response:
+            self.point.too_large(flow)
+        if request.is_http2 and body and "content-length" not in request.headers:
+            # mitmproxy would send the body unframed to an HTTP/1 origin, which reads it as the next request
+            request.headers["content-length"] = str(len(body))
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Pass the origin's answer on as it comes; Alt-Svc would lead the client past us (RFC 7838)."""
+        if flow.response is None or _OURS in flow.metadata:
+            return
+        flow.response.headers.pop("alt-svc", None)
+        if flow.response.status_code != 101:
+            flow.response.stream = True
+
+    def websocket_message(self, flow: http.HTTPFlow) -> None:
+        """Forget what is relayed: mitmproxy would keep every message until the end."""
+        if flow.websocket:
+            flow.websocket.messages.clear()
+
+    # connections to origins
+
+    async def server_connect(self, data: ServerConnectionHookData) -> None:
+        """Vet what is about to be dialled, whatever asked for it: the last guard in every mode.
+
+        Its failure refuses in every segment: this protects the network's own hosts, not what policy is about.
+        """
+        address = data.server.address
+        if address is None or isinstance(address, VettedAddress):
+            return
+        try:
+            destination = Destination(_host(address[0]), address[1])
+            addresses = await self._origins.addresses(destination, here=_ip(data.client.sockname[0]))
+        except NoWay as error:
+            data.server.error = str(error)
+        except Exception:
+            logger.exception("vetting a destination failed")
+            data.server.error = "the destination could not be checked"
+        else:
+            if data.server.sni is None and destination.name:
+                data.server.sni = data.client.sni or str(destination.name)
+            # one address only, and mitmproxy does not try another: take the family that nearly every network has
+            chosen = min(addresses, key=lambda found: found.version)
+            data.server.address = VettedAddress.of(chosen, (address[0], address[1]))
+
+    # layers
+
+    def next_layer(self, layer: NextLayer) -> None:
+        """Take what is inside a tunnel to port 53 for HTTP, like everything else: mitmproxy would relay it as DNS."""
+        context = layer.context
+        to_dns = context.server.address is not None and context.server.address[1] in (53, 5353)
+        if to_dns and layer.layer is None and not starts_like_tls_record(layer.data_client()):
+            layer.layer = HttpLayer(context, HTTPMode.transparent)
+
+    # the gate's work in mitmproxy's own modes
+
+    def http_connect(self, flow: http.HTTPFlow) -> None:
+        """Answer a CONNECT that did not pass our gate, without dialling."""
+        try:
+            destination = Destination(_host(flow.request.host), flow.request.port)
+            verdict = self._ruling(flow.client_conn.peername[0], destination, None).verdict
+        except Exception:
+            logger.exception("a hook failed")
+            verdict = Verdict.CLOSED
+        if verdict in (Verdict.REFUSED, Verdict.CLOSED):
+            enforce.bare(flow, 403, "this network may not use this proxy")
+        else:
+            # a response without header fields is sent as it is, and keeps mitmproxy from dialling first
+            flow.response = http.Response(b"HTTP/1.1", 200, b"Connection established", http.Headers(), b"", None, 0, 0)
+
+    def tls_clienthello(self, data: tls.ClientHelloData) -> None:
+        """Splice what policy need not look into."""
+        data.establish_server_tls_first = False
+        if _gated(data.context):
+            return
+        try:
+            ruling = self._tls_ruling(data.context, data.client_hello.sni)
+        except Exception:
+            logger.exception("a hook failed")
+            self._refused.add(data.context.client.id)
+            return
+        if ruling.verdict is Verdict.SPLICED:
+            data.ignore_connection = True
+            self._tell(ruling, Verdict.SPLICED, DataExposed.REQUEST_BODY, data.client_hello.sni)
+        elif ruling.verdict is not Verdict.INTERCEPTED:
+            self._refused.add(data.context.client.id)
+            self._tell(ruling, ruling.verdict, DataExposed.NONE, data.client_hello.sni)
+
+    def tls_start_client(self, data: tls.TlsData) -> None:
+        """Give no certificate to a refused connection: mitmproxy then closes it."""
+        if data.context.client.id in self._refused:
+            raise AddonHalt
+
+    def tls_failed_client(self, data: tls.TlsData) -> None:
+        """Tell of a client that would not speak to us: it does not trust our authority, or gave up."""
+        try:
+            sni = data.conn.sni
+            if data.context.client.id not in self._refused:
+                self._tell(self._tls_ruling(data.context, sni), Verdict.CLOSED, DataExposed.NONE, sni)
+        except Exception:
+            logger.exception("a hook failed")
+
+    def client_disconnected(self, client: Any) -> None:
+        """Forget the connection."""
+        self._refused.discard(client.id)
+
+    def _tls_ruling(self, context: Any, sni: str | None) -> GateRuling:
+        address = context.server.address
+        destination = Destination(_host(address[0]), address[1]) if address else None
+        return self._ruling(context.client.peername[0], destination, sni)
+
+    def _ruling(self, peer: str, destination: Destination | None, sni: str | None) -> GateRuling:
+        client = _ip(peer)
+        name = parse_host(sni) if sni else None
+        return self.point.teller.decided(
+            Point.GATE, client, lambda policy, at: gate_ruling(policy, client, destination, name, at=at)
+        )
+
+    def _tell(self, ruling: GateRuling, verdict: Verdict, exposed: DataExposed, sni: str | None) -> None:
+        self.point.teller.ended_at_gate(ruling, verdict, exposed, server_name=sni)
+
+
+def _gated(context: Any) -> bool:
+    """Whether our gate has decided on this very TLS; a CONNECT after a plain request on one connection passes it by."""
+    return isinstance(context.client.proxy_mode, GuardMode) and not any(
+        isinstance(layer, HttpLayer) for layer in context.layers
+    )
+
+
+def _can_stream(request: http.Request) -> bool:
+    """Whether the body can be passed on as it comes; an HTTP/2 body without a length could not be framed for HTTP/1."""
+    return not request.is_http2 or bool(declared_size(request))
+
+
+def _path(request: http.Request) -> str:
+    return request.path.partition("?")[0]
+
+
+def _host(text: str) -> Any:
+    return parse_host(f"[{text}]" if ":" in text and not text.startswith("[") else text)
+
+
+def _ip(text: str) -> IPAddress:
+    return plain(ip_address(text.partition("%")[0]))

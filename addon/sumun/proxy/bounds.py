@@ -1,0 +1,95 @@
+"""Bounds that mitmproxy does not set: on request heads, and on bodies that wait for a decision.
+
+Reaches into mitmproxy's layers, which no hook shows; tests/contract/test_mitmproxy.py pins what is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+from mitmproxy import http
+from mitmproxy.proxy.layer import Layer
+from mitmproxy.proxy.layers.http import HttpLayer
+from mitmproxy.proxy.layers.http._http1 import Http1Server
+from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
+from mitmproxy.proxy.utils import ReceiveBuffer
+
+HEAD = 64 * 1024
+"""Octets of an HTTP/1 request head; nginx and Apache take 8 to 32 KiB. (HTTP/2 has a bound of its own.)"""
+DISCARDED = 256 * 1024 * 1024
+"""Octets of an upload that are read and thrown away, so that its sender sees the page, before the connection is cut."""
+
+
+class BoundedBuffer(ReceiveBuffer):
+    """Keeps a body up to a bound; a longer one is thrown away as it comes, and cut off in the end."""
+
+    def __init__(self, keep: int, cut: Callable[[], None], *, discard: int = DISCARDED) -> None:
+        super().__init__()  # type: ignore[no-untyped-call] # mitmproxy leaves it so
+        self._keep = keep
+        self._cut = cut
+        self._discard = discard
+        self._received = 0
+
+    @property
+    def overflowed(self) -> bool:
+        """Whether the body was too long to be kept."""
+        return self._received > self._keep
+
+    def __iadd__(self, data: bytes) -> BoundedBuffer:
+        self._received += len(data)
+        if not self.overflowed:
+            super().__iadd__(data)
+            return self
+        self.clear()  # type: ignore[no-untyped-call] # mitmproxy leaves it so
+        if self._received > self._discard:
+            self._cut()
+        return self
+
+
+class WatchedReader(asyncio.StreamReader):
+    """Ends the connection of a client whose request head does not end."""
+
+    handler: ProxyConnectionHandler | None = None
+
+    async def read(self, n: int = -1) -> bytes:
+        """Read on, if what was read before made sense."""
+        if self.handler and any(len(server.buf) > HEAD for server in _servers(self.handler)):
+            raise OSError("request head too long")
+        return await super().read(n)
+
+
+def bound_body(handler: ProxyConnectionHandler | None, flow: http.HTTPFlow, keep: int) -> BoundedBuffer | None:
+    """Bound what is kept of this flow's request body; call it from ``requestheaders``."""
+    if handler is None:
+        return None
+
+    def cut() -> None:
+        writer = handler.transports[handler.client].writer if handler.client in handler.transports else None
+        if isinstance(writer, asyncio.StreamWriter):
+            writer.transport.abort()
+
+    for layer in _http_layers(handler.layer.context.layers):
+        for stream in layer.streams.values():
+            if getattr(stream, "flow", None) is flow:
+                buffer = BoundedBuffer(keep, cut)
+                stream.request_body_buf = buffer
+                return buffer
+    return None
+
+
+def _http_layers(layers: list[Layer]) -> Iterator[HttpLayer]:
+    """The HTTP layers of a connection, those inside a CONNECT included."""
+    for layer in layers:
+        if isinstance(layer, HttpLayer):
+            yield layer
+            for stream in layer.streams.values():
+                inner = stream.context.layers
+                yield from _http_layers(inner[inner.index(stream) + 1 :] if stream in inner else [])
+
+
+def _servers(handler: ProxyConnectionHandler) -> Iterator[Http1Server]:
+    for layer in _http_layers(handler.layer.context.layers):
+        server = layer.connections.get(handler.client)
+        if isinstance(server, Http1Server) and server.request is None:
+            yield server

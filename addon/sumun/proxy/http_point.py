@@ -1,0 +1,185 @@
+"""What is done with one decrypted request: ask, enforce, tell."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from mitmproxy import http
+
+from sumun.content.llm_request import LIMIT, LlmRequest
+from sumun.model.decision import Decision, Outcome, Undetermined
+from sumun.model.event import AccessDecided, Context
+from sumun.model.name import IPAddress
+from sumun.model.organisation import Organisation
+from sumun.model.request import Facet
+from sumun.model.segment import FailMode, Segment
+from sumun.model.verdict import DataExposed, Point, Verdict
+from sumun.pages.render import Asked, Failure, Page
+from sumun.policy.verdicts import http_verdict
+from sumun.proxy import enforce, translate
+from sumun.proxy.ports import Pages
+from sumun.proxy.ruling import Ruling, decide_all
+from sumun.proxy.telling import Teller
+from sumun.proxy.translate import Problem
+
+logger = logging.getLogger(__name__)
+
+_IN_THE_BODY = frozenset({Facet.MODEL, Facet.UPLOADS})
+"""What a look at the body can still settle."""
+_STATUS = {Problem.HOST_MISMATCH: 400, Problem.MALFORMED: 400, Problem.MISDIRECTED: 421}
+
+
+class FailurePages(Protocol):
+    """Shows why there is no answer though no rule forbids one."""
+
+    def __call__(self, asked: Asked, *, kind: Failure, organisation: Organisation, incident: str, at: datetime) -> Page:
+        """Make the answer; all of ``asked`` is hostile text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One request while it is dealt with."""
+
+    flow: http.HTTPFlow
+    client: IPAddress
+    segment: Segment | None
+    ruling: Ruling
+    at: datetime
+    bypass: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HttpPoint:
+    """Settles requests."""
+
+    teller: Teller
+    organisation: Callable[[], Organisation]
+    pages: Pages
+    failure_pages: FailurePages
+
+    def settle(self, flow: http.HTTPFlow, facts: LlmRequest, *, whole: bool) -> bool:
+        """Decide and enforce; False: the body must be seen first (never, if the request is ``whole``)."""
+        said = translate.authorities(flow)
+        client = translate.client_address(flow)
+        policy, at = self.teller.policy(), self.teller.clock()
+        with self.teller.metrics.decision_duration.labels(Point.HTTP).time():
+            ruling = decide_all(policy, translate.access_requests(flow, client, said.hosts, facts), at=at)
+        bypass = said.problem if said.problem is Problem.HOST_MISMATCH else None
+        case = _Case(flow, client, policy.segment_of(client), ruling, at, bypass)
+        if said.problem and not (said.problem is Problem.MISDIRECTED and _stops(ruling.outcome)):
+            self._refuse(case, said.problem)
+            return True
+        if not whole and self._body_matters(flow, ruling.outcome):
+            return False
+        self._enforce(case)
+        return True
+
+    def fail(self, flow: http.HTTPFlow) -> None:
+        """Something of ours failed: end the request as the client's segment says."""
+        try:
+            _, mode = self.teller.failed(Point.HTTP, translate.client_address(flow))
+        except Exception:
+            logger.exception("finding the client failed")
+            mode = FailMode.CLOSED
+        if mode is FailMode.CLOSED:
+            flow.request.stream = False  # mitmproxy takes no response for a request that it streams
+            enforce.bare(flow, 403, "stopped: the filter could not check this request")
+
+    def too_large(self, flow: http.HTTPFlow) -> None:
+        """Refuse a body that was thrown away: nothing could be forwarded."""
+        enforce.bare(flow, 413, "stopped: the request is larger than the filter can look at")
+
+    def _body_matters(self, flow: http.HTTPFlow, outcome: Outcome) -> bool:
+        if isinstance(outcome, Decision) or outcome.needs.isdisjoint(_IN_THE_BODY):
+            return False
+        size = translate.declared_size(flow.request)
+        return size is None or size <= LIMIT
+
+    def _enforce(self, case: _Case) -> None:
+        outcome = case.ruling.outcome
+        verdict = http_verdict(outcome, case.segment.on_failure if case.segment else FailMode.CLOSED)
+        if isinstance(outcome, Undetermined):
+            self.teller.failed(Point.HTTP, case.client)
+        self._count(outcome)
+        match verdict:
+            case Verdict.FORWARDED:
+                self._forward(case)
+            case Verdict.REFUSED:
+                self._tell(case, verdict, DataExposed.NONE)
+                enforce.bare(case.flow, 403, "this network may not use this proxy")
+            case Verdict.CLOSED:
+                self._fail_visibly(case, Failure.FILTER, verdict)
+            case _ if isinstance(outcome, Decision):
+                self._show_page(case, outcome, verdict)
+
+    def _forward(self, case: _Case) -> None:
+        request, outcome = case.flow.request, case.ruling.outcome
+        exposed = DataExposed.REQUEST_BODY if _has_body(request) else DataExposed.REQUEST_HEADERS
+        self._tell(case, Verdict.FORWARDED, exposed)
+        if isinstance(outcome, Decision) and outcome.rule:
+            enforce.keep_to_tenant(request, outcome.rule)
+
+    def _show_page(self, case: _Case, decision: Decision, verdict: Verdict) -> None:
+        incident = self._tell(case, verdict, DataExposed.NONE)
+        try:
+            page = self.pages(
+                translate.asked(case.flow), decision, segment=case.segment, organisation=self.organisation(),
+                incident=incident, at=case.at, data_exposed=DataExposed.NONE,
+            )  # fmt: skip
+            case.flow.response = enforce.response(page)
+        except Exception:  # the decision stands, shown or not
+            logger.exception("making a page failed")
+            self.teller.failed(Point.HTTP, case.client)
+            enforce.bare(case.flow, 403, f"blocked by the rules of this network (incident {incident})")
+
+    def _fail_visibly(self, case: _Case, kind: Failure, verdict: Verdict) -> None:
+        incident = self._tell(case, verdict, DataExposed.NONE)
+        try:
+            page = self.failure_pages(
+                translate.asked(case.flow), kind=kind, organisation=self.organisation(), incident=incident, at=case.at
+            )
+            case.flow.response = enforce.response(page)
+        except Exception:
+            logger.exception("making a page failed")
+            self.teller.failed(Point.HTTP, case.client)
+            enforce.bare(case.flow, 403, f"stopped: {kind.value} (incident {incident})")
+
+    def _refuse(self, case: _Case, problem: Problem) -> None:
+        """Refuse whatever policy says; the request's own names are not worth a page."""
+        if case.bypass:
+            self.teller.metrics.bypass_attempts.labels(case.ruling.outcome.segment, case.bypass).inc()
+        self._count(case.ruling.outcome)
+        self._tell(case, Verdict.REFUSED, DataExposed.NONE)
+        enforce.bare(case.flow, _STATUS[problem], f"refused: {problem.value}")
+
+    def _count(self, outcome: Outcome) -> None:
+        action = outcome.action.value if isinstance(outcome, Decision) else "undetermined"
+        self.teller.metrics.proxy_requests.labels(outcome.segment, action).inc()
+
+    def _tell(self, case: _Case, verdict: Verdict, exposed: DataExposed) -> str:
+        if not case.ruling.is_logged:
+            return ""
+        request, outcome = case.flow.request, case.ruling.outcome
+        context = Context(
+            protocol="https" if request.scheme == "https" else "http",
+            server_name=case.flow.client_conn.sni,
+            user_agent=request.headers.get("user-agent"),
+            bypass=case.bypass,
+            failure=isinstance(outcome, Undetermined),
+        )
+        event = AccessDecided(case.at, Point.HTTP, case.ruling.request, outcome, verdict, exposed, context)
+        return self.teller.record(event)
+
+
+def _stops(outcome: Outcome) -> bool:
+    return isinstance(outcome, Decision) and not outcome.action.lets_through
+
+
+def _has_body(request: http.Request) -> bool:
+    """Whether more than the head leaves; after an upgrade (WebSocket) anything may."""
+    return "upgrade" in request.headers or bool(request.raw_content) or translate.declared_size(request) != 0

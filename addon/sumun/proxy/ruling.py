@@ -1,0 +1,100 @@
+"""One request may name several destinations: a CONNECT host, a server name, a Host. The strictest answer holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sumun.model.decision import Outcome, Undetermined
+from sumun.model.name import DomainName, IPAddress
+from sumun.model.request import AccessRequest
+from sumun.model.verdict import Verdict
+from sumun.policy.engine import Policy
+from sumun.policy.verdicts import gate_verdict
+from sumun.proxy.destination import Destination
+
+SNI_MISMATCH = "sni_mismatch"
+"""Bypass: the server name is not the host of the CONNECT."""
+NO_SERVER_NAME = "no_server_name"
+"""Bypass: TLS without a server name where nothing else tells the destination."""
+UNKNOWN_PROTOCOL = "unknown_protocol"
+"""Bypass: neither TLS nor HTTP towards a destination that must be looked into."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What was asked, in the reading that was answered most strictly, and the answer."""
+
+    request: AccessRequest
+    outcome: Outcome
+
+    @property
+    def is_logged(self) -> bool:
+        """Whether an event is due: only for what concerns generative AI."""
+        return isinstance(self.outcome, Undetermined) or self.outcome.concerns_ai
+
+
+@dataclass(frozen=True, slots=True)
+class GateRuling:
+    """What the gate does with a connection."""
+
+    ruling: Ruling
+    verdict: Verdict
+    bypass: str | None = None
+    """Technique, where it looks like an attempt to get round the filter."""
+    failure: bool = False
+    """Nothing could be decided; the verdict is the segment's ``on_failure``."""
+
+
+def strictest(rulings: Iterable[Ruling]) -> Ruling:
+    """The ruling that holds; of equals the first."""
+    return max(rulings, key=lambda ruling: _strictness(ruling.outcome))
+
+
+def decide_all(policy: Policy, requests: Iterable[AccessRequest], *, at: datetime) -> Ruling:
+    """Decide on every reading of one request (at least one)."""
+    return strictest(Ruling(request, policy.decide(request, at=at)) for request in requests)
+
+
+def gate_ruling(
+    policy: Policy,
+    client: IPAddress,
+    destination: Destination | None,
+    server_name: DomainName | IPAddress | None = None,
+    *,
+    at: datetime,
+) -> GateRuling:
+    """Decide on a connection: the host of its CONNECT, if it made one, and the server name, if it is known."""
+    port = destination.port if destination else 443
+    stated = (destination.host if destination else None, server_name)
+    hosts = list(dict.fromkeys(host for host in stated if host is not None))
+    ruling = decide_all(policy, _requests(client, hosts, port), at=at)
+    verdict = gate_verdict(ruling.outcome)
+    if verdict is not Verdict.REFUSED:
+        if _contradict(destination, server_name):
+            return GateRuling(ruling, Verdict.REFUSED, SNI_MISMATCH)
+        if not hosts:
+            return GateRuling(ruling, Verdict.CLOSED, NO_SERVER_NAME)
+    return GateRuling(ruling, verdict)
+
+
+def _requests(client: IPAddress, hosts: list[DomainName | IPAddress], port: int) -> list[AccessRequest]:
+    address = next((host for host in hosts if not isinstance(host, DomainName)), None)
+    names: list[DomainName | None] = [host for host in hosts if isinstance(host, DomainName)]
+    return [AccessRequest(client, name, address=address, port=port) for name in names or [None]]
+
+
+def _contradict(destination: Destination | None, server_name: DomainName | IPAddress | None) -> bool:
+    """A name for an address literal is more knowledge; another name is a contradiction."""
+    if destination is None or server_name is None or destination.address is not None:
+        return False
+    return destination.host != server_name
+
+
+def _strictness(outcome: Outcome) -> int:
+    if isinstance(outcome, Undetermined):
+        return 20
+    if not outcome.action.lets_through:
+        return 30 + outcome.action.strictness
+    return (10 if outcome.rule and outcome.rule.tenant else 0) + outcome.action.strictness + outcome.concerns_ai

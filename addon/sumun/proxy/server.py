@@ -1,0 +1,230 @@
+"""The shell: listeners, mitmproxy and the gate, started and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from mitmproxy.addons import next_layer, proxyserver, tlsconfig
+from mitmproxy.master import Master
+from mitmproxy.options import Options
+
+from sumun.config.settings import Settings
+from sumun.model.event import Events
+from sumun.model.name import IPAddress
+from sumun.model.organisation import Organisation
+from sumun.pages.render import render_failure
+from sumun.policy.engine import Policy
+from sumun.proxy.addon import SumunAddon
+from sumun.proxy.ca import CertificateAuthority, ensure_ca
+from sumun.proxy.caller import Caller
+from sumun.proxy.destination import Vetting
+from sumun.proxy.gate import Gate
+from sumun.proxy.guard import GuardInstance
+from sumun.proxy.http_point import FailurePages, HttpPoint
+from sumun.proxy.origin import Origins
+from sumun.proxy.ports import Pages, Resolver
+from sumun.proxy.relay import End
+from sumun.proxy.telling import Teller
+from sumun.telemetry.metrics import Metrics
+
+DRAIN = 3.0
+"""Seconds that connections have to end by themselves after the listeners are closed."""
+
+
+class ProxyFault(Exception):
+    """The proxy cannot start; the message says what to do about it."""
+
+
+def mitmproxy_options(settings: Settings, ca_folder: Path) -> dict[str, Any]:
+    """What the filter relies on, in every mode."""
+    return {
+        "confdir": str(ca_folder),
+        # Eager would dial before a request is decided on, and would show a blocked server our ClientHello. Lazy was
+        # found to serve keep-alive, HTTP/2 and origins without it (tests/integration/test_proxy_http.py).
+        "connection_strategy": "lazy",
+        # The origin's names in our certificate would let a browser send requests for one host down another's tunnel.
+        "upstream_cert": False,
+        "rawtcp": False,
+        "ssl_insecure": False,
+        "ssl_verify_upstream_trusted_ca": str(settings.upstream_ca) if settings.upstream_ca else None,
+        # a query or a download of days is no reason to keep half a connection; long polls end within minutes
+        "tcp_timeout": 900,
+    }
+
+
+class Proxy:
+    """All listeners of one process."""
+
+    def __init__(  # noqa: PLR0913 - a composition root takes every part by name
+        self,
+        *,
+        settings: Settings,
+        policy: Callable[[], Policy],
+        organisation: Callable[[], Organisation],
+        events: Events,
+        metrics: Metrics,
+        resolver: Resolver,
+        pages: Pages,
+        ca_folder: Path,
+        clock: Callable[[], datetime],
+        reuse_port: bool,
+        failure_pages: FailurePages = render_failure,
+    ) -> None:
+        self._settings = settings
+        self._ca_folder = ca_folder
+        self._clock = clock
+        self._reuse_port = reuse_port
+        teller = Teller(policy=policy, events=events, metrics=metrics, clock=clock)
+        vetting = Vetting(settings.internal_destinations, frozenset(own_listeners(settings)))
+        self._origins = Origins(resolver, vetting)
+        self._point = HttpPoint(teller, organisation, pages, failure_pages)
+        self._callers: set[Caller] = set()
+        self._instances: list[GuardInstance] = []
+        self._tunnels: set[End] = set()
+        self._master: Master | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where the listeners are, in the order proxy, pages over HTTP, pages over HTTPS (twice with IPv6)."""
+        return [(address[0], address[1]) for instance in self._instances for address in instance.listen_addrs]
+
+    async def start(self) -> CertificateAuthority:
+        """Open every listener, or none; raises ProxyFault or CaFault."""
+        refuse_key_log()
+        authority = ensure_ca(self._ca_folder, at=self._clock())
+        await self._start_mitmproxy()
+        try:
+            for host, port in _listeners(self._settings):
+                await self._listen(host, port)
+        except ProxyFault:
+            await self.stop()
+            raise
+        return authority
+
+    async def stop(self) -> None:
+        """Close the listeners, let connections end for a moment, then end them."""
+        for instance in self._instances:
+            if instance.is_running:
+                await instance.stop()
+        await self._drain()
+        if self._master and self._running:
+            self._master.shutdown()
+            await self._running
+        self._instances, self._master, self._running = [], None, None
+
+    async def _drain(self) -> None:
+        """Spliced tunnels are ended at once: nobody but the client can tell when one is done."""
+        for end in list(self._tunnels):
+            end.close()
+        await self._wait_for_callers()
+        for caller in list(self._callers):
+            caller.transport.abort()  # not the task: mitmproxy's own tasks would go on without it
+        await self._wait_for_callers()
+        await asyncio.sleep(0)  # closed transports say good-bye in the next round
+
+    async def _wait_for_callers(self) -> None:
+        if tasks := [caller.task for caller in self._callers]:
+            await asyncio.wait(tasks, timeout=DRAIN)
+
+    async def _start_mitmproxy(self) -> None:
+        # at INFO it names every client and host it meets; that belongs into events only, and only for what concerns AI
+        logging.getLogger("mitmproxy").setLevel(logging.ERROR)
+        ready = _Ready()
+        master = Master(Options())
+        self._manager = proxyserver.Proxyserver()
+        addon = SumunAddon(point=self._point, origins=self._origins)
+        master.addons.add(self._manager, next_layer.NextLayer(), addon, tlsconfig.TlsConfig(), ready)
+        # our listeners are not mitmproxy's to start: it would only log that one failed
+        master.options.update(**mitmproxy_options(self._settings, self._ca_folder), mode=[])
+        self._master, self._running = master, asyncio.create_task(master.run())
+        await ready.event.wait()
+
+    async def _listen(self, host: str, port: int) -> None:
+        instance = GuardInstance.on((host, port), self._manager)
+        gate = Gate(self._point.teller, self._origins, instance.hand_over, self._tunnels)
+        instance.attend, instance.callers, instance.reuse_port = gate.attend, self._callers, self._reuse_port
+        try:
+            await instance.start()
+        except OSError as error:
+            raise ProxyFault(_why_not(error, host, port)) from error
+        self._instances.append(instance)
+        self._origins.protect((ip_address(at[0]), at[1]) for at in instance.listen_addrs)
+
+
+def standalone_addon(  # noqa: PLR0913 - a composition root takes every part by name
+    *,
+    settings: Settings,
+    policy: Callable[[], Policy],
+    organisation: Callable[[], Organisation],
+    events: Events,
+    metrics: Metrics,
+    resolver: Resolver,
+    pages: Pages,
+    ca_folder: Path,
+    clock: Callable[[], datetime],
+    failure_pages: FailurePages = render_failure,
+) -> SumunAddon:
+    """The hooks for a mitmproxy that somebody else runs, in its own modes; raises ProxyFault or CaFault."""
+    refuse_key_log()
+    ensure_ca(ca_folder, at=clock())
+    teller = Teller(policy=policy, events=events, metrics=metrics, clock=clock)
+    vetting = Vetting(settings.internal_destinations, frozenset(own_listeners(settings)))
+    point = HttpPoint(teller, organisation, pages, failure_pages)
+    options = mitmproxy_options(settings, ca_folder)
+    return SumunAddon(point=point, origins=Origins(resolver, vetting), options=options)
+
+
+class _Ready:
+    """An addon that knows when mitmproxy runs."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+
+    def running(self) -> None:
+        self.event.set()
+
+
+def refuse_key_log() -> None:
+    """Refuse to run where the keys of every connection would be written to a file; raises ProxyFault."""
+    if os.environ.get("SSLKEYLOGFILE") or os.environ.get("MITMPROXY_SSLKEYLOGFILE"):
+        raise ProxyFault("`SSLKEYLOGFILE` is set: it would write the keys of all traffic to a file; unset it")
+
+
+def own_listeners(settings: Settings) -> Iterator[tuple[IPAddress, int]]:
+    """Every listener of this host, whichever role serves it."""
+    listen = settings.listen
+    for each in (listen.dns, listen.proxy, listen.console):
+        yield each.address, each.port
+    for address in (listen.pages.address, listen.pages.address6):
+        if address:
+            yield address, listen.pages.http
+            yield address, listen.pages.https
+
+
+def _listeners(settings: Settings) -> Iterator[tuple[str, int]]:
+    listen = settings.listen
+    yield str(listen.proxy.address), listen.proxy.port
+    for address in (listen.pages.address, listen.pages.address6):
+        if address:
+            yield str(address), listen.pages.http
+            yield str(address), listen.pages.https
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    remedy = {
+        errno.EADDRINUSE: f"another program listens there (`ss -ltnp 'sport = :{port}'` names it): "
+        "stop it, or choose another port under `listen`",
+        errno.EACCES: "ports below 1024 need a privilege: run as a service with CAP_NET_BIND_SERVICE, "
+        "or choose a higher port under `listen`",
+        errno.EADDRNOTAVAIL: "the address belongs to no interface of this host: correct it under `listen`",
+    }.get(error.errno or 0, (error.strerror or str(error)).lower())
+    return f"cannot listen on `{host}` port `{port}`: {remedy}"

@@ -1,0 +1,109 @@
+"""Asking policy and telling what became of it, the same way at the gate and at the http point.
+
+Rule 1: a failure of ours ends as the client's segment says, is counted, and never ends in an exception.
+Rule 2: a verdict that stands is enforced even where it cannot be told.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from sumun.model.decision import Undetermined
+from sumun.model.event import AccessDecided, Context, Events
+from sumun.model.name import IPAddress
+from sumun.model.request import AccessRequest
+from sumun.model.segment import UNKNOWN_SEGMENT, FailMode
+from sumun.model.verdict import DataExposed, Point, Verdict
+from sumun.policy.engine import Policy
+from sumun.proxy.ruling import GateRuling, Ruling
+from sumun.telemetry.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+_OUTCOMES = {
+    Verdict.SPLICED: "spliced",
+    Verdict.INTERCEPTED: "intercepted",
+    Verdict.REFUSED: "refused",
+    Verdict.CLOSED: "failed",
+}
+
+
+class Teller:
+    """Holds the policy, the clock and where to tell."""
+
+    def __init__(
+        self,
+        *,
+        policy: Callable[[], Policy],
+        events: Events,
+        metrics: Metrics,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.policy = policy
+        self.clock = clock
+        self.metrics = metrics
+        self._events = events
+
+    def decided(self, point: Point, client: IPAddress, decide: Callable[[Policy, datetime], GateRuling]) -> GateRuling:
+        """Ask at the gate; where that fails, splice or close as the segment says."""
+        try:
+            with self.metrics.decision_duration.labels(point).time():
+                return decide(self.policy(), self.clock())
+        except Exception:
+            logger.exception("deciding failed")
+            segment, mode = self.failed(point, client)
+            unknown = Undetermined(frozenset(), segment, ())
+            verdict = Verdict.SPLICED if mode is FailMode.OPEN else Verdict.CLOSED
+            return GateRuling(Ruling(AccessRequest(client, None), unknown), verdict, failure=True)
+
+    def failed(self, point: Point, client: IPAddress) -> tuple[str, FailMode]:
+        """Count a failure of ours; returns the client's segment and what it wants done."""
+        name, mode = UNKNOWN_SEGMENT, FailMode.CLOSED
+        try:
+            if segment := self.policy().segment_of(client):
+                name, mode = segment.name, segment.on_failure
+        except Exception:
+            logger.exception("finding the segment failed")
+        self.metrics.failure_decisions.labels(point, name, mode).inc()
+        return name, mode
+
+    def record(self, event: AccessDecided) -> str:
+        """Record an event and return its id, the incident id of a page; empty where it could not be recorded."""
+        try:
+            return self._events.record(event)
+        except Exception:
+            logger.exception("recording an event failed")
+            self.failed(event.point, event.request.client)
+            return ""
+
+    def connection(self, ruling: GateRuling | None, client: IPAddress, verdict: Verdict) -> None:
+        """Count what became of a connection."""
+        segment = ruling.ruling.outcome.segment if ruling else self._segment_name(client)
+        self.metrics.proxy_connections.labels(segment, _OUTCOMES.get(verdict, "failed")).inc()
+
+    def ended_at_gate(
+        self,
+        ruling: GateRuling,
+        verdict: Verdict,
+        exposed: DataExposed,
+        *,
+        server_name: str | None = None,
+        bypass: str | None = None,
+    ) -> None:
+        """Tell of a connection that goes no further than the gate."""
+        asked, outcome = ruling.ruling.request, ruling.ruling.outcome
+        bypass = bypass or ruling.bypass
+        if bypass:
+            self.metrics.bypass_attempts.labels(outcome.segment, bypass).inc()
+        if ruling.ruling.is_logged and not ruling.failure:
+            context = Context(protocol="tls", server_name=server_name, bypass=bypass)
+            self.record(AccessDecided(self.clock(), Point.GATE, asked, outcome, verdict, exposed, context))
+
+    def _segment_name(self, client: IPAddress) -> str:
+        try:
+            segment = self.policy().segment_of(client)
+        except Exception:
+            logger.exception("finding the segment failed")
+            return UNKNOWN_SEGMENT
+        return segment.name if segment else UNKNOWN_SEGMENT

@@ -1,0 +1,163 @@
+"""An HTTP request as mitmproxy holds it -> what policy and pages are asked about. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import ip_address
+from urllib.parse import unquote
+
+from mitmproxy import http
+
+from sumun.content.llm_request import LlmRequest
+from sumun.model.name import DomainName, InvalidName, IPAddress, parse_host, plain
+from sumun.model.request import UNKNOWN, AccessRequest
+from sumun.pages.render import Asked
+from sumun.proxy.opening import authority
+
+_FORBIDDEN_OCTETS = re.compile(rb"[\x00\r\n]")
+_HOSTS = 8
+"""Host header fields that are read; more than one is refused anyhow."""
+
+
+class Problem(StrEnum):
+    """Why a request is refused whatever policy says; some are metric labels of attempts to get round the filter."""
+
+    HOST_MISMATCH = "host_mismatch"
+    MISDIRECTED = "misdirected"
+    """An HTTP/2 request for another host than that of its connection: it must come on one of its own."""
+    MALFORMED = "malformed"
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """Every destination that a request names, each once, and what is wrong with that."""
+
+    hosts: tuple[DomainName | IPAddress, ...]
+    problem: Problem | None = None
+
+
+def client_address(flow: http.HTTPFlow) -> IPAddress:
+    """Who asks."""
+    return plain(ip_address(flow.client_conn.peername[0].partition("%")[0]))
+
+
+def authorities(flow: http.HTTPFlow) -> Authorities:
+    """Take the union of request target, ``:authority``, Host, server name and tunnel.
+
+    ``stated`` is what the request itself says, ``carried`` what its connection was opened for.
+    """
+    request = flow.request
+    try:
+        carried = _carried(flow)
+        stated = _stated(request, tunnelled=bool(carried))
+    except InvalidName:
+        return Authorities((), Problem.MALFORMED)
+    hosts = tuple(dict.fromkeys((*carried, *stated)))
+    if malformed(request):
+        return Authorities(hosts, Problem.MALFORMED)
+    if len(set(stated)) > 1 or len(request.headers.get_all("host")) > 1:
+        return Authorities(hosts, Problem.HOST_MISMATCH)
+    if stated and carried and not _fits(stated[0], carried):
+        return Authorities(hosts, Problem.MISDIRECTED if request.is_http2 else Problem.HOST_MISMATCH)
+    return Authorities(hosts)
+
+
+def _carried(flow: http.HTTPFlow) -> tuple[DomainName | IPAddress, ...]:
+    """The CONNECT host or the destination of a steered client, then the server name."""
+    found: list[DomainName | IPAddress] = []
+    if address := flow.server_conn.address:
+        found.append(_host(address[0]))
+    if server_name := flow.client_conn.sni:
+        found.append(parse_host(server_name))
+    return tuple(dict.fromkeys(found))
+
+
+def _stated(request: http.Request, *, tunnelled: bool) -> tuple[DomainName | IPAddress, ...]:
+    """The request target where the client wrote one, ``:authority`` and each Host."""
+    texts = [request.authority, *request.headers.get_all("host")[:_HOSTS]]
+    target = () if tunnelled else (_host(request.data.host),)
+    return (*target, *(authority(text)[0] for text in texts if text))
+
+
+def _host(text: str) -> DomainName | IPAddress:
+    return parse_host(f"[{text}]" if ":" in text and not text.startswith("[") else text)
+
+
+def _fits(stated: DomainName | IPAddress, carried: tuple[DomainName | IPAddress, ...]) -> bool:
+    """A connection opened to an address literal, without server name, may carry any name; else one of those named."""
+    names = [host for host in carried if isinstance(host, DomainName)]
+    return stated in carried or (not names and isinstance(stated, DomainName))
+
+
+def malformed(request: http.Request) -> bool:
+    """Whether a field has an octet that ends lines somewhere (RFC 9110, 5.5): mitmproxy would pass it on."""
+    fields = request.headers.fields
+    if any(_FORBIDDEN_OCTETS.search(name) or _FORBIDDEN_OCTETS.search(value) for name, value in fields):
+        return True
+    return bool(_FORBIDDEN_OCTETS.search(request.data.path)) or request.method.upper() == "PRI"
+
+
+def access_requests(
+    flow: http.HTTPFlow, client: IPAddress, hosts: tuple[DomainName | IPAddress, ...], facts: LlmRequest
+) -> list[AccessRequest]:
+    """One question a host; at least one."""
+    names: list[DomainName | None] = [host for host in hosts if isinstance(host, DomainName)]
+    address = next((host for host in hosts if not isinstance(host, DomainName)), None)
+    return [
+        AccessRequest(
+            client,
+            name,
+            address=address,
+            port=flow.request.port,
+            method=flow.request.method,
+            path=plain_path(flow.request.path),
+            user=None,  # nobody authenticates to this version
+            model=facts.model,
+            content=UNKNOWN,  # detectors are not in this version
+            uploads=facts.uploads,
+        )
+        for name in names or [None]
+    ]
+
+
+def plain_path(path: str) -> str:
+    """The path as a server is likely to read it: without query, decoded, without dot segments and empty ones."""
+    segments: list[str] = []
+    raw = unquote(path.partition("?")[0].partition("#")[0]).replace("\\", "/").split("/")
+    for segment in raw:
+        if segment == "..":
+            segments[-1:] = []
+        elif segment not in ("", "."):
+            segments.append(segment)
+    end = "/" if segments and raw[-1] in ("", ".", "..") else ""
+    return "/" + "/".join(segments) + end
+
+
+def asked(flow: http.HTTPFlow) -> Asked:
+    """What pages need to choose form and language."""
+    request, headers = flow.request, flow.request.headers
+    return Asked(
+        host=request.pretty_host,
+        path=request.path.partition("?")[0],
+        method=request.method,
+        accept=headers.get("accept", ""),
+        accept_language=headers.get("accept-language", ""),
+        fetch_dest=headers.get("sec-fetch-dest", ""),
+        upgrade=headers.get("upgrade", ""),
+        content_type=headers.get("content-type", ""),
+        origin=headers.get("origin", ""),
+        preflight=headers.get("access-control-request-method", ""),
+        preflight_headers=headers.get("access-control-request-headers", ""),
+    )
+
+
+def declared_size(request: http.Request) -> int | None:
+    """Octets of the body as the header says; None: it does not say."""
+    if "transfer-encoding" in request.headers:
+        return None
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and length.isascii():
+        return int(length[:18])
+    return None if request.is_http2 and request.method not in ("GET", "HEAD", "OPTIONS") else 0

@@ -1,0 +1,177 @@
+"""One query from octets to octets: judged, recorded, counted, and passed on where it must be."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol as Port
+
+from dns.rcode import Rcode
+
+from sumun.model.event import AccessDecided, Events
+from sumun.model.name import IPAddress
+from sumun.model.segment import UNKNOWN_SEGMENT, FailMode
+from sumun.sinkhole import answers
+from sumun.sinkhole.outcome import Answer, Drop, Forward, Labels, Protocol, Response, Source
+from sumun.sinkhole.question import Echo
+from sumun.sinkhole.responder import Responder
+from sumun.sinkhole.tally import Tally
+from sumun.upstream.errors import UpstreamError
+from sumun.upstream.message import HEADER, flags_of
+
+log = logging.getLogger("sumun.sinkhole")
+
+_MAX_IN_FLIGHT = 2_000
+_MAX_PER_CLIENT = 500
+"""Questions that one client may have with the upstreams; a forwarder for a whole site is one client."""
+_COMPLAIN_EVERY = 10.0
+"""Seconds between two log lines about failures: whoever finds a packet that breaks us cannot fill the disk with it."""
+
+type Reply = Callable[[bytes | None], None]
+"""Takes the octets for the client once; None: there will be none."""
+
+
+@dataclass(slots=True)
+class _Query:
+    wire: bytes
+    client: IPAddress
+    protocol: Protocol
+    reply: Reply
+    at: datetime
+    start: float
+    """Seconds on the clock of durations."""
+
+
+class Upstream(Port):
+    """Who is asked what the sinkhole does not answer itself."""
+
+    async def ask(self, query: bytes) -> bytes:
+        """Raises UpstreamError, and nothing else."""
+        ...
+
+
+class Handler:
+    """Bounded: a question too many is answered SERVFAIL rather than kept waiting."""
+
+    def __init__(
+        self,
+        *,
+        responder: Responder,
+        upstream: Upstream,
+        events: Events,
+        tally: Tally,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._responder = responder
+        self._upstream = upstream
+        self._events = events
+        self._tally = tally
+        self._clock = clock
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._per_client: Counter[IPAddress] = Counter()
+        self._complained_at = -_COMPLAIN_EVERY
+
+    def handle(self, wire: bytes, client: IPAddress, protocol: Protocol, reply: Reply) -> None:
+        """Answer at once, or when the upstream has; never raises."""
+        query = _Query(wire, client, protocol, reply, self._clock(), time.perf_counter())
+        response = self._response(query)
+        self._tally.query(response.labels, protocol)
+        match response:
+            case Answer():
+                self._finish(query, response)
+            case Forward():
+                self._pass_on(query, response)
+            case Drop():
+                self._tally.drop(response.labels.segment)
+                reply(None)
+
+    async def drain(self, seconds: float) -> None:
+        """Wait until every question passed on is answered, but no longer than this."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tally.flush()
+
+    def _response(self, query: _Query) -> Response:
+        try:
+            return self._responder.ready(query.wire, query.client, at=query.at) or self._decided(query)
+        except Exception:  # noqa: BLE001 - a query must never end the process
+            self._complain("answering a query")
+        failed = self._response_in_failure(query)
+        mode = FailMode.OPEN if isinstance(failed, Forward) else FailMode.CLOSED
+        self._tally.failure(failed.labels.segment, mode.value)
+        return failed
+
+    def _decided(self, query: _Query) -> Response:
+        with self._tally.decision.time():
+            return self._responder.on_query(query.wire, query.client, query.protocol, at=query.at)
+
+    def _response_in_failure(self, query: _Query) -> Response:
+        try:
+            return self._responder.on_failure(query.wire, query.client, query.protocol)
+        except Exception:  # noqa: BLE001 - the same, while serving in failure
+            self._complain("serving in failure")
+        if len(query.wire) < HEADER:
+            return Drop(Labels(UNKNOWN_SEGMENT))
+        return _servfail(Echo(flags_of(query.wire)), Labels(UNKNOWN_SEGMENT))
+
+    def _pass_on(self, query: _Query, forward: Forward) -> None:
+        if len(self._tasks) >= _MAX_IN_FLIGHT or self._per_client[query.client] >= _MAX_PER_CLIENT:
+            why = "too many questions wait for the resolvers"
+            self._finish(query, self._responder.on_upstream_failure(forward, why))
+            return
+        self._per_client[query.client] += 1
+        task = asyncio.get_running_loop().create_task(self._ask(query, forward))
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._passed(query, done))
+
+    def _passed(self, query: _Query, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._per_client[query.client] -= 1
+        if not self._per_client[query.client]:
+            del self._per_client[query.client]
+
+    async def _ask(self, query: _Query, forward: Forward) -> None:
+        try:
+            reply = await self._upstream.ask(forward.query)
+            answer = self._responder.on_reply(forward, reply, at=self._clock())
+        except UpstreamError as fault:
+            answer = self._responder.on_upstream_failure(forward, str(fault))
+        except asyncio.CancelledError:
+            self._finish(query, self._responder.on_upstream_failure(forward, "the filter is stopping"))
+            raise
+        except Exception:  # noqa: BLE001 - an answer must never end the process
+            self._complain("relaying an answer")
+            self._tally.failure(forward.labels.segment, FailMode.CLOSED.value)
+            answer = _servfail(forward.question.echo, forward.labels)
+        self._finish(query, answer)
+
+    def _finish(self, query: _Query, answer: Answer) -> None:
+        if answer.attempt:
+            self._record(answer.attempt.event(query.client, query.protocol, query.at))
+        query.reply(query.wire[:2] + answer.body)
+        self._tally.response(answer.labels.segment, answer.rcode, answer.source, time.perf_counter() - query.start)
+
+    def _record(self, event: AccessDecided) -> None:
+        try:
+            self._events.record(event)
+        except Exception:  # noqa: BLE001 - the log must never stop the serving path
+            self._complain("recording an attempt")
+
+    def _complain(self, doing: str) -> None:
+        """Log the exception at hand, unless one was logged a moment ago; the counters count them all."""
+        now = time.monotonic()
+        if now - self._complained_at >= _COMPLAIN_EVERY:
+            self._complained_at = now
+            log.exception("%s failed; further failures within %d seconds are only counted", doing, _COMPLAIN_EVERY)
+
+
+def _servfail(echo: Echo, labels: Labels) -> Answer:
+    return Answer(answers.message(echo, Rcode.SERVFAIL), "SERVFAIL", Source.ERROR, labels)

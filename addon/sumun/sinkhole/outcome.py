@@ -1,0 +1,102 @@
+"""What the responder says about one query: an answer, a question to pass on, or silence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from sumun.model.decision import Outcome
+from sumun.model.event import AccessDecided, Context
+from sumun.model.name import DomainName, IPAddress
+from sumun.model.request import AccessRequest
+from sumun.model.segment import DnsPolicy
+from sumun.model.verdict import DataExposed, Point, Verdict
+from sumun.policy.engine import Policy
+from sumun.sinkhole.question import Question
+
+type Protocol = Literal["udp", "tcp"]
+
+
+class Source(StrEnum):
+    """Who an answer comes from: a metric label."""
+
+    POLICY = "policy"
+    UPSTREAM = "upstream"
+    LOCAL = "local"
+    """Settled by the query itself, or about ourselves."""
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The bounded facts that metrics keep of a query."""
+
+    segment: str
+    type: str = "OTHER"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of an access that concerns AI; who and when are added for each query."""
+
+    name: DomainName
+    dns_type: str
+    outcome: Outcome
+    verdict: Verdict
+    exposed: DataExposed
+    """A forwarded name is known to the upstream, and may be to the servers of its zone."""
+
+    def event(self, client: IPAddress, protocol: Protocol, at: datetime) -> AccessDecided:
+        """The record of one query."""
+        request = AccessRequest(client, self.name)
+        context = Context(dns_type=self.dns_type, protocol=protocol)
+        return AccessDecided(at, Point.DNS, request, self.outcome, self.verdict, self.exposed, context)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One policy's word on a name, and how the client's segment is served."""
+
+    policy: Policy
+    dns: DnsPolicy
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Octets for the client. Nothing in it depends on who asked or when, so it can be given again."""
+
+    body: bytes
+    """The message after its id, which is the query's own."""
+    rcode: str
+    source: Source
+    labels: Labels
+    attempt: Attempt | None = None
+    """None: no rule and no catalogue entry concerns it, and it is never logged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A question for an upstream, with what is needed to judge and relay its answer."""
+
+    query: bytes
+    question: Question
+    labels: Labels
+    client: IPAddress
+    size: int
+    """Octets that the client takes in one message."""
+    judged: Judged | None
+    """None: passed on without asking policy, which failed in a segment that stays open on failure."""
+    attempt: Attempt | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Not even a refusal: what came is no query."""
+
+    labels: Labels
+
+
+type Response = Answer | Forward | Drop

@@ -1,0 +1,94 @@
+"""The octets of a query, read once: what is asked, or what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.opcode
+import dns.rdataclass
+from dns.rcode import Rcode
+
+from sumun.model.name import DomainName
+from sumun.upstream.message import HEADER, QR, flags_of
+
+_OPCODE: Final = 0x7800
+_DNSSEC_OK: Final = 0x8000
+
+
+@dataclass(frozen=True, slots=True)
+class Edns:
+    """What the client's OPT record says (RFC 6891)."""
+
+    payload: int
+    """Octets of UDP payload that the client takes."""
+    dnssec_ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """What every answer gives back to the client."""
+
+    flags: int
+    """As in the query."""
+    question: bytes = b""
+    """Name, type and class in the client's own spelling; empty where they could not be read."""
+    edns: Edns | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One well-formed question of class IN."""
+
+    echo: Echo
+    name: DomainName
+    type: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A query that nobody will answer, and the code that says why."""
+
+    echo: Echo
+    rcode: Rcode
+
+
+def read(wire: bytes) -> Question | Fault | None:
+    """Read a query; None: nothing that deserves an answer (no header, or itself an answer)."""
+    if len(wire) < HEADER or flags_of(wire) & QR:
+        return None
+    flags = flags_of(wire)
+    refusal = Rcode.NOTIMP if flags & _OPCODE else Rcode.FORMERR
+    try:
+        message = dns.message.from_wire(wire, keyring=False)
+    except Exception:  # noqa: BLE001 - whatever a hostile packet does to the parser, the packet is at fault
+        return Fault(Echo(flags), refusal)
+    echo = Echo(flags, edns=_edns(message))
+    if flags & _OPCODE:
+        return Fault(echo, refusal)
+    if message.edns > 0:
+        return Fault(echo, Rcode.BADVERS)
+    if len(message.question) != 1:
+        return Fault(echo, Rcode.FORMERR)  # RFC 9619
+    return _question(message, echo)
+
+
+def _edns(message: dns.message.Message) -> Edns | None:
+    if message.edns < 0:
+        return None
+    return Edns(message.payload, bool(message.ednsflags & _DNSSEC_OK))
+
+
+def _question(message: dns.message.Message, echo: Echo) -> Question | Fault:
+    asked = message.question[0]
+    wire = asked.name.to_wire() or b""
+    question = wire + asked.rdtype.to_bytes(2) + asked.rdclass.to_bytes(2)
+    echo = Echo(echo.flags, question, echo.edns)
+    if asked.rdclass != dns.rdataclass.IN:
+        return Fault(echo, Rcode.REFUSED)  # `version.bind` and the like say nothing of us
+    if message.had_tsig:
+        return Fault(echo, Rcode.NOTAUTH)  # RFC 8945, 5.2: no key is known here
+    return Question(echo, DomainName.from_labels(asked.name.labels[:-1]), asked.rdtype)

@@ -1,0 +1,220 @@
+"""What to say to a DNS query. Opens no socket and reads no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address
+from typing import Final
+
+from dns.edns import EDECode
+from dns.rcode import Rcode
+from dns.rdatatype import RdataType
+
+from sumun.config.settings import PagesListener
+from sumun.model.decision import Decision, Outcome, Reason, Undetermined
+from sumun.model.name import DomainName, IPAddress
+from sumun.model.request import AccessRequest
+from sumun.model.rule import Action
+from sumun.model.segment import UNKNOWN_SEGMENT, DnsPolicy, FailMode
+from sumun.model.verdict import DataExposed, Verdict
+from sumun.policy.engine import Policy
+from sumun.policy.verdicts import dns_verdict
+from sumun.sinkhole import answers, relay
+from sumun.sinkhole.answers import Addresses, Explanation
+from sumun.sinkhole.labels import rcode_label, type_label, type_text
+from sumun.sinkhole.outcome import Answer, Attempt, Drop, Forward, Judged, Labels, Protocol, Response, Source
+from sumun.sinkhole.question import Echo, Fault, Question, read
+from sumun.sinkhole.ready import ReadyAnswers
+
+HEALTH_NAME: Final = DomainName.parse("health.sumun.invalid")
+"""Answered 127.0.0.1 to clients on loopback, without policy or upstream: shows that the listener serves."""
+
+_LOOPBACK = Addresses(IPv4Address("127.0.0.1").packed, None)
+_LEADS_TO_ADDRESS = frozenset({RdataType.A, RdataType.AAAA, RdataType.HTTPS, RdataType.SVCB, RdataType.ANY})
+"""Types by which a client would find the real address; of a steered name only the others are forwarded."""
+_FOR_ONE_HOP = frozenset({0, RdataType.OPT, *range(249, 255)})
+"""Types that a forwarder cannot pass on: TKEY, TSIG, zone transfers and mail queries (RFC 6895, 3.1)."""
+
+
+class Responder:
+    """Policy is asked first, for every question; what an upstream says is used only after that."""
+
+    def __init__(self, *, policy: Callable[[], Policy], pages: PagesListener) -> None:
+        self._policy = policy
+        self._pages = Addresses.of(pages)
+        self._ready = ReadyAnswers()
+
+    def ready(self, wire: bytes, client: IPAddress, *, at: datetime) -> Answer | None:
+        """The answer that ``on_query`` gave to the same question in the same place, if it still holds."""
+        policy = self._policy()
+        return self._ready.find(self._ready.scope(policy, _segment_name(policy, client), client), wire, at)
+
+    def on_query(self, wire: bytes, client: IPAddress, protocol: Protocol, *, at: datetime) -> Response:
+        """Answer a query, or say what to ask an upstream, whose reply then goes to ``on_reply``."""
+        policy = self._policy()
+        segment = policy.segment_of(client)
+        name = segment.name if segment else UNKNOWN_SEGMENT
+        question = read(wire)
+        if not isinstance(question, Question):
+            return _faulty(question, name)
+        if question.name == HEALTH_NAME and client.is_loopback:
+            return _healthy(question, name)
+        outcome = policy.decide(AccessRequest(client, question.name), at=at)
+        judged = Judged(policy, segment.dns if segment else DnsPolicy(), outcome)
+        verdict = _verdict(judged, question.type)
+        if verdict is Verdict.FORWARDED:
+            return _forward(question, client, protocol, name, judged)
+        answer = self._answer(question, question.name, judged, verdict, at)
+        self._ready.keep(self._ready.scope(policy, name, client), wire, answer, _full_until(judged))
+        return answer
+
+    def on_reply(self, forward: Forward, reply: bytes, *, at: datetime) -> Answer:
+        """Relay what the upstream said, unless it leads to a name that is blocked for this client."""
+        try:
+            led_to = self._chain(forward, reply, at)
+            if blocked := self._blocked_target(forward, led_to, at):
+                return blocked
+            body = relay.relayed(reply, forward.question, longest_ttl=_shortest(forward, led_to, at), size=forward.size)
+        except ValueError as fault:
+            return self.on_upstream_failure(forward, f"upstream answer is malformed: {fault}")
+        return Answer(body, rcode_label(body[1]), Source.UPSTREAM, forward.labels, forward.attempt)
+
+    def on_upstream_failure(self, forward: Forward, why: str) -> Answer:
+        """Say that nobody answered (RFC 8914, 4.23: network error)."""
+        explanation = Explanation(EDECode.NETWORK_ERROR, why)
+        body = answers.message(forward.question.echo, Rcode.SERVFAIL, explanation=explanation)
+        return Answer(body, "SERVFAIL", Source.ERROR, forward.labels, forward.attempt)
+
+    def on_failure(self, wire: bytes, client: IPAddress, protocol: Protocol) -> Response:
+        """Serve as the segment's ``on_failure`` says, after this filter itself failed on the query."""
+        segment = self._policy().segment_of(client)
+        name = segment.name if segment else UNKNOWN_SEGMENT
+        question = read(wire)
+        if question is None:
+            return Drop(Labels(name))
+        if segment and segment.on_failure is FailMode.OPEN and isinstance(question, Question):
+            return _forward(question, client, protocol, name, None)
+        return Answer(answers.message(question.echo, Rcode.SERVFAIL), "SERVFAIL", Source.ERROR, Labels(name))
+
+    def _chain(self, forward: Forward, reply: bytes, at: datetime) -> list[tuple[DomainName, Judged]]:
+        """The names that a reply leads to, judged: a name is no way round the block of another.
+
+        Where a rule or an exemption names what was asked for, that word stands: whoever allows one name of a
+        blocked service does not know, and need not, what it is an alias of.
+        """
+        judged = forward.judged
+        if judged is None or _names_the_destination(judged.outcome):
+            return []
+        return [
+            (name, replace(judged, outcome=judged.policy.decide(AccessRequest(forward.client, name), at=at)))
+            for name in relay.targets(reply)
+        ]
+
+    def _blocked_target(self, forward: Forward, led_to: list[tuple[DomainName, Judged]], at: datetime) -> Answer | None:
+        for name, judged in led_to:
+            if isinstance(judged.outcome, Decision) and judged.outcome.action is Action.BLOCK:
+                verdict = dns_verdict(judged.outcome, judged.dns)
+                return self._answer(forward.question, name, judged, verdict, at, DataExposed.NAME_ONLY)
+        return None
+
+    def _answer(
+        self,
+        question: Question,
+        accused: DomainName,
+        judged: Judged,
+        verdict: Verdict,
+        at: datetime,
+        exposed: DataExposed = DataExposed.NONE,
+    ) -> Answer:
+        """Our own answer; ``accused`` is the name that policy spoke of, the question's or one it leads to."""
+        outcome = judged.outcome
+        remaining = _lifetime(outcome, at)
+        ttl = judged.dns.ttl if remaining is None else min(judged.dns.ttl, remaining)
+        rcode, body = answers.blocked(question, verdict, self._pages, ttl, _explanation(outcome))
+        labels = Labels(outcome.segment, type_label(question.type))
+        attempt = Attempt(accused, type_text(question.type), outcome, verdict, exposed)
+        return Answer(body, rcode.name, Source.POLICY, labels, attempt)
+
+
+def _segment_name(policy: Policy, client: IPAddress) -> str:
+    segment = policy.segment_of(client)
+    return segment.name if segment else UNKNOWN_SEGMENT
+
+
+def _faulty(fault: Fault | None, segment: str) -> Response:
+    if fault is None:
+        return Drop(Labels(segment))
+    return _local(fault.echo, fault.rcode, Labels(segment))
+
+
+def _healthy(question: Question, segment: str) -> Answer:
+    body = answers.positive(question, _LOOPBACK, ttl=0)
+    return Answer(body, "NOERROR", Source.LOCAL, Labels(segment, type_label(question.type)))
+
+
+def _local(echo: Echo, rcode: Rcode, labels: Labels, attempt: Attempt | None = None) -> Answer:
+    return Answer(answers.message(echo, rcode), rcode.name, Source.LOCAL, labels, attempt)
+
+
+def _verdict(judged: Judged, type_: int) -> Verdict:
+    """The policy's verdict, as it comes out for this query type."""
+    verdict = dns_verdict(judged.outcome, judged.dns)
+    if verdict is Verdict.STEERED and type_ not in _LEADS_TO_ADDRESS:
+        return Verdict.FORWARDED
+    return verdict
+
+
+def _forward(
+    question: Question, client: IPAddress, protocol: Protocol, segment: str, judged: Judged | None
+) -> Forward | Answer:
+    attempt = _forwarded(question, judged.outcome) if judged else None
+    labels = Labels(segment, type_label(question.type))
+    if question.type in _FOR_ONE_HOP:
+        refused = attempt and replace(attempt, verdict=Verdict.REFUSED, exposed=DataExposed.NONE)
+        return _local(question.echo, Rcode.NOTIMP, labels, refused)
+    size = answers.udp_size(question.echo) if protocol == "udp" else 65_535
+    return Forward(relay.upstream_query(question.echo), question, labels, client, size, judged, attempt)
+
+
+def _forwarded(question: Question, outcome: Outcome) -> Attempt | None:
+    if isinstance(outcome, Decision) and not outcome.concerns_ai:
+        return None
+    return Attempt(question.name, type_text(question.type), outcome, Verdict.FORWARDED, DataExposed.NAME_ONLY)
+
+
+def _lifetime(outcome: Outcome, at: datetime) -> int | None:
+    """Whole seconds for which this outcome surely holds; None: until the policy is another."""
+    if outcome.valid_until is None:
+        return None
+    return max(0, int((outcome.valid_until - at).total_seconds()))
+
+
+def _shortest(forward: Forward, led_to: list[tuple[DomainName, Judged]], at: datetime) -> int | None:
+    outcomes = [judged.outcome for judged in (forward.judged, *(judged for _, judged in led_to)) if judged]
+    lifetimes = [_lifetime(outcome, at) for outcome in outcomes]
+    return min((seconds for seconds in lifetimes if seconds is not None), default=None)
+
+
+def _full_until(judged: Judged) -> datetime | None:
+    """Until when an answer may be given with its whole time to live."""
+    boundary = judged.outcome.valid_until
+    return None if boundary is None else boundary - timedelta(seconds=judged.dns.ttl)
+
+
+def _names_the_destination(outcome: Outcome) -> bool:
+    if isinstance(outcome, Undetermined):
+        return False
+    return outcome.reason is Reason.EXEMPTION or bool(outcome.rule and outcome.rule.when.names_a_destination)
+
+
+def _explanation(outcome: Outcome) -> Explanation:
+    """Why, for tools and for browsers that show it (RFC 8914, 4.5, 4.16 and 4.19)."""
+    if isinstance(outcome, Decision) and outcome.reason is Reason.UNKNOWN_CLIENT:
+        return Explanation(EDECode.PROHIBITED, "this resolver does not serve your network")
+    service = f": {outcome.service.title.within('en')}" if outcome.service else ""
+    if isinstance(outcome, Undetermined) or outcome.action is not Action.BLOCK:
+        return Explanation(EDECode.FORGED_ANSWER, f"led to the filter's own page{service}")
+    by = f"rule {outcome.rule.id}" if outcome.rule else f"the default of {outcome.segment}"
+    return Explanation(EDECode.BLOCKED, f"blocked by {by}{service}")

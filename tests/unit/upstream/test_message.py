@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import struct
+
+import dns.message
+import dns.name
+import dns.rdatatype
+import dns.rrset
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sumun.upstream.message import (
+    MalformedMessage,
+    answers_question,
+    flags_of,
+    labels_at,
+    question_end,
+    records,
+)
+
+QUERY = dns.message.make_query("www.example.test", "HTTPS", id=0x4242).to_wire()
+
+
+def reply_wire(*lines: str, query: bytes = QUERY) -> bytes:
+    message = dns.message.make_response(dns.message.from_wire(query))
+    for line in lines:
+        name, type_, data = line.split(maxsplit=2)
+        message.answer.append(dns.rrset.from_text(name, 60, "IN", type_, data))
+    return message.to_wire()
+
+
+def test_an_answer_is_known_by_id_question_and_qr() -> None:
+    reply = reply_wire()
+    upper = reply[:12] + reply[12:29].upper() + reply[29:]
+    assert answers_question(reply, QUERY)
+    assert answers_question(upper, QUERY)
+
+
+HONEST = reply_wire()
+LIES = {
+    "another id": b"\x42\x43" + HONEST[2:],
+    "another name": HONEST.replace(b"www", b"wwx"),
+    "another type": HONEST[:30] + b"\0\x61" + HONEST[32:],  # differs from HTTPS, 65, as a letter does in case
+    "another class": HONEST[:-1] + b"\3",
+    "a query": HONEST[:2] + b"\1\0" + HONEST[4:],
+    "another opcode": HONEST[:2] + b"\xa1\0" + HONEST[4:],
+    "no question": HONEST[:4] + bytes(8),
+    "two questions": HONEST[:4] + b"\0\2" + HONEST[6:] + HONEST[12:],
+    "only an id": HONEST[:2],
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_lie_is_no_answer(lie: str) -> None:
+    assert LIES[lie] != HONEST
+    assert not answers_question(LIES[lie], QUERY)
+
+
+def test_records_are_found_where_dnspython_put_them() -> None:
+    wire = reply_wire("www.example.test. CNAME a.b.example.test.", "a.b.example.test. TXT hello")
+    cname, txt = records(wire)
+    assert (cname.section, cname.type, txt.type) == (1, dns.rdatatype.CNAME, dns.rdatatype.TXT)
+    assert labels_at(wire, cname.data) == [b"a", b"b", b"example", b"test"]
+    assert labels_at(wire, txt.start) == [b"a", b"b", b"example", b"test"]
+    assert wire[txt.data : txt.end] == b"\5hello"
+    assert txt.end == len(wire)
+
+
+@pytest.mark.parametrize(
+    "name", [b"\xc0\x0c", b"\x01a\xc0\x0c", b"\xc0\x20", b"\x3f", b"\x80a\0", b"\xc0", b"\x01a", b"\xc0\x00"]
+)
+def test_names_that_loop_or_do_not_end_are_malformed(name: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        labels_at(QUERY[:12] + name, 12)
+
+
+def test_flags_need_a_header() -> None:
+    assert flags_of(QUERY) == 0x0100
+    with pytest.raises(MalformedMessage):
+        flags_of(QUERY[:11])
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(0, 6), min_size=3, max_size=3))
+def test_any_octets_are_read_or_malformed(tail: bytes, counts: list[int]) -> None:
+    wire = QUERY[:6] + struct.pack("!HHH", *counts) + QUERY[12 : question_end(QUERY)] + tail
+    try:
+        found = list(records(wire))
+        assert len(found) == sum(counts)
+        for record in found:
+            labels_at(wire, record.start)
+    except MalformedMessage:
+        return
+    assert all(record.end <= len(wire) for record in found)
