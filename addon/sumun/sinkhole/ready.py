@@ -15,7 +15,7 @@ _MAX_QUERY = 320
 """Octets of a query worth remembering: the longest name, with a plain OPT record."""
 
 type Scope = str | IPAddress
-"""Who shares an answer: a segment, or one client where rules name clients."""
+"""Who shares an answer: a segment, or one client where rules name clients or it was granted something."""
 type _Entry = tuple[Answer, datetime | None]
 
 
@@ -33,11 +33,14 @@ class ReadyAnswers:
     _old: dict[tuple[Scope, bytes], _Entry] = field(default_factory=dict)
 
     def scope(self, policy: Policy, segment: str, client: IPAddress) -> Scope:
-        """Forget another policy's answers, and say who shares one of this policy's."""
+        """Forget another policy's answers, and say who shares one of this policy's.
+
+        What is granted or revoked while the filter runs makes another policy too, so nothing outlives it here.
+        """
         if policy is not self._policy:
             self._young, self._old = {}, {}
             self._policy, self._by_client = policy, _segments_that_name_clients(policy)
-        return client if segment in self._by_client else segment
+        return client if segment in self._by_client or policy.grants.concern(client) else segment
 
     def find(self, scope: Scope, wire: bytes, at: datetime) -> Answer | None:
         """The answer to these octets, if it still holds at this instant."""

@@ -194,6 +194,8 @@ def _lifetime(outcome: Outcome, at: datetime) -> int | None:
 def _shortest(forward: Forward, led_to: list[tuple[DomainName, Judged]], at: datetime) -> int | None:
     outcomes = [judged.outcome for judged in (forward.judged, *(judged for _, judged in led_to)) if judged]
     lifetimes = [_lifetime(outcome, at) for outcome in outcomes]
+    if forward.judged and _was_granted(forward.judged.outcome):
+        lifetimes.append(forward.judged.dns.ttl)  # a revocation must not wait for the client's cache
     return min((seconds for seconds in lifetimes if seconds is not None), default=None)
 
 
@@ -207,6 +209,10 @@ def _names_the_destination(outcome: Outcome) -> bool:
     if isinstance(outcome, Undetermined):
         return False
     return outcome.reason is Reason.EXEMPTION or bool(outcome.rule and outcome.rule.when.names_a_destination)
+
+
+def _was_granted(outcome: Outcome) -> bool:
+    return isinstance(outcome, Decision) and (outcome.grant is not None or outcome.exemption is not None)
 
 
 def _explanation(outcome: Outcome) -> Explanation:
