@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -18,13 +19,14 @@ from sumun.console.view import ListView, LoadedView
 from sumun.loading.active import ActivePolicy
 from sumun.loading.build import Loaded, build, build_services
 from sumun.loading.sources import read_services, read_sources
+from sumun.model.fault import OperatorFault
 from sumun.model.organisation import Organisation
 from sumun.model.service import Service
-from sumun.policy.engine import Policy
 from sumun.telemetry.json_lines import JsonLines
 from sumun.telemetry.metrics import Metrics
 from sumun.telemetry.recorder import Recorder
 from sumun.telemetry.shared_metrics import share
+from sumun.upstream.resolver import Upstreams
 
 if TYPE_CHECKING:
     from sumun.proxy.ca import CertificateAuthority  # mitmproxy is an extra: a DNS-only host does without
@@ -41,8 +43,8 @@ class Role(StrEnum):
     CONSOLE = "console"
 
 
-class CannotStart(Exception):
-    """Something outside the configuration is in the way; the message says what, and what to do."""
+class CannotStart(OperatorFault):
+    """Something outside the configuration is in the way."""
 
 
 class Part(Protocol):
@@ -109,20 +111,68 @@ def authority(state: Path, *, create: bool = True) -> CertificateAuthority:
 async def serve(
     role: Role, index: int, config: Path, *, stop: asyncio.Event, reload: asyncio.Event, on_ready: Callable[[], None]
 ) -> None:
-    """Serve one role in this process until ``stop`` is set."""
-    active = ActivePolicy.start(config, clock=now)
-    settings = active.current.config.settings
-    share(settings.state / "metrics", f"{role}-{index}")
-    metrics = Metrics()
-    recorder = Recorder(metrics, [JsonLines(settings.state / "events.jsonl")], clock=now)
-    part = _PARTS[role](active, metrics, recorder)
-    try:
+    """Serve one role in this process until ``stop`` is set; raises OperatorFault where it cannot start."""
+    active, metrics, recorder = _beginnings(config, f"{role}-{index}")
+    async with AsyncExitStack() as at_the_end:
+        at_the_end.push_async_callback(asyncio.to_thread, recorder.close)
+        part = _PARTS[role](active, metrics, recorder, at_the_end)
+        at_the_end.push_async_callback(part.stop)
         await part.start()
         on_ready()
         await _until(stop, [active.watch(), recorder.run(), _reload_when(reload, active)])
-    finally:
-        await part.stop()
-        await asyncio.to_thread(recorder.close)
+
+
+def _beginnings(config: Path, identity: str) -> tuple[ActivePolicy, Metrics, Recorder]:
+    """What every serving process has; its counts are kept under this identity."""
+    active = ActivePolicy.start(config, clock=now)
+    state = active.current.config.settings.state
+    share(state / "metrics", identity)
+    metrics = Metrics()
+    return active, metrics, Recorder(metrics, [JsonLines(state / "events.jsonl")], clock=now)
+
+
+def mitmproxy_addons() -> list[object]:
+    """What addon/sumun_addon.py gives to a mitmproxy that somebody else runs."""
+    from sumun.proxy.shim import Shim  # noqa: PLC0415  # see _PARTS
+
+    return [Shim(_inside_mitmproxy)]
+
+
+def _inside_mitmproxy(config: Path) -> list[object]:
+    from sumun.pages.render import render  # noqa: PLC0415
+    from sumun.proxy.server import standalone_addon  # noqa: PLC0415
+
+    prepare(config, [Role.PROXY])
+    active, metrics, recorder = _beginnings(config, f"{Role.PROXY}-0")
+    settings = active.current.config.settings
+    addon = standalone_addon(
+        settings=settings,
+        policy=active.policy,
+        organisation=_organisation(active),
+        events=recorder,
+        metrics=metrics,
+        resolver=_upstreams(settings, metrics),
+        pages=render,
+        ca_folder=settings.state / "ca",
+        clock=now,
+    )
+    return [addon, _Chores(active, recorder)]
+
+
+class _Chores:
+    """What goes on beside the hooks, as an addon: watching files, writing events."""
+
+    def __init__(self, active: ActivePolicy, recorder: Recorder) -> None:
+        self._active, self._recorder = active, recorder
+        self._tasks: list[asyncio.Future[None]] = []
+
+    def running(self) -> None:
+        self._tasks = [asyncio.ensure_future(self._active.watch()), asyncio.ensure_future(self._recorder.run())]
+
+    def done(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self._recorder.close()
 
 
 async def _until(stop: asyncio.Event, running: Sequence[Awaitable[None]]) -> None:
@@ -144,43 +194,46 @@ async def _reload_when(asked: asyncio.Event, active: ActivePolicy) -> None:
         await active.reload()
 
 
-def _policy(active: ActivePolicy) -> Callable[[], Policy]:
-    return lambda: active.current.policy
-
-
 def _organisation(active: ActivePolicy) -> Callable[[], Organisation]:
     return lambda: active.current.config.organisation
 
 
-def _sinkhole(active: ActivePolicy, metrics: Metrics, recorder: Recorder) -> Part:
+def _upstreams(settings: Settings, metrics: Metrics) -> Upstreams:
+    dns = settings.listen.dns
+    return Upstreams(settings.upstreams, metrics=metrics, ours=[(dns.address, dns.port)])
+
+
+def _sinkhole(active: ActivePolicy, metrics: Metrics, recorder: Recorder, at_the_end: AsyncExitStack) -> Part:
     from sumun.sinkhole.server import Sinkhole  # noqa: PLC0415  # each process loads its own role only
-    from sumun.upstream.resolver import Upstreams  # noqa: PLC0415
 
     settings = active.current.config.settings
+    upstreams = _upstreams(settings, metrics)
+    at_the_end.push_async_callback(upstreams.close)
     return Sinkhole(
         settings=settings,
-        policy=_policy(active),
+        policy=active.policy,
         events=recorder,
         metrics=metrics,
-        upstreams=Upstreams(settings.upstreams, metrics=metrics),
+        upstreams=upstreams,
         clock=now,
         reuse_port=settings.listen.dns.workers > 1,
     )
 
 
-def _proxy(active: ActivePolicy, metrics: Metrics, recorder: Recorder) -> Part:
+def _proxy(active: ActivePolicy, metrics: Metrics, recorder: Recorder, at_the_end: AsyncExitStack) -> Part:
     from sumun.pages.render import render  # noqa: PLC0415
     from sumun.proxy.server import Proxy  # noqa: PLC0415
-    from sumun.upstream.resolver import Upstreams  # noqa: PLC0415
 
     settings = active.current.config.settings
+    upstreams = _upstreams(settings, metrics)
+    at_the_end.push_async_callback(upstreams.close)
     return Proxy(
         settings=settings,
-        policy=_policy(active),
+        policy=active.policy,
         organisation=_organisation(active),
         events=recorder,
         metrics=metrics,
-        resolver=Upstreams(settings.upstreams, metrics=metrics),
+        resolver=upstreams,
         pages=render,
         ca_folder=settings.state / "ca",
         clock=now,
@@ -188,7 +241,7 @@ def _proxy(active: ActivePolicy, metrics: Metrics, recorder: Recorder) -> Part:
     )
 
 
-def _console(active: ActivePolicy, metrics: Metrics, recorder: Recorder) -> Part:
+def _console(active: ActivePolicy, _metrics: Metrics, _recorder: Recorder, _at_the_end: AsyncExitStack) -> Part:
     from sumun.console.console import Console  # noqa: PLC0415
 
     settings = active.current.config.settings
@@ -201,7 +254,7 @@ def _console(active: ActivePolicy, metrics: Metrics, recorder: Recorder) -> Part
     )
 
 
-_PARTS: dict[Role, Callable[[ActivePolicy, Metrics, Recorder], Part]] = {
+_PARTS: dict[Role, Callable[[ActivePolicy, Metrics, Recorder, AsyncExitStack], Part]] = {
     Role.DNS: _sinkhole,
     Role.PROXY: _proxy,
     Role.CONSOLE: _console,

@@ -203,7 +203,7 @@ def test_a_dead_upstream_is_a_servfail_with_its_reason() -> None:
     async def scenario(it: Running) -> None:
         answer = await it.dig(HQ, "www.example.test", "A", "+edns")
         assert "status: SERVFAIL" in answer
-        assert "EDE: 23 (Network Error): (no resolver answered" in answer
+        assert "EDE: 23 (Network Error): (no upstream resolver answered)" in answer
         assert await it.short(MILITARY, "chat.deepseek.com", "A") == "192.0.2.1"
 
     run(scenario, behaviour=silent, patience=0.3)

@@ -13,7 +13,7 @@ from sumun import bootstrap
 from sumun.cli.options import config_option, json_option
 from sumun.cli.output import fail, out, print_faults, print_json
 from sumun.config.fault import ConfigError
-from sumun.loading.sources import LoadError
+from sumun.model.fault import OperatorFault
 
 if TYPE_CHECKING:
     from sumun.proxy.ca import CertificateAuthority  # mitmproxy is an extra
@@ -33,14 +33,14 @@ def _state(config: Path) -> Path:
     except ConfigError as error:
         print_faults(error.faults)
         fail(f"`{config}` is not valid")
-    except LoadError as error:
+    except OperatorFault as error:
         fail(str(error))
 
 
 def _authority(config: Path, *, create: bool = False) -> CertificateAuthority:
     try:
         return bootstrap.authority(_state(config), create=create)
-    except bootstrap.CannotStart as error:
+    except OperatorFault as error:
         fail(str(error))
 
 

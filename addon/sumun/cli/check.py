@@ -14,7 +14,7 @@ from sumun.cli.options import config_option, json_option
 from sumun.cli.output import COULD_NOT, DOES_NOT_HOLD, err, fail, out, print_faults, print_json
 from sumun.config.fault import ConfigError
 from sumun.loading.build import Loaded
-from sumun.loading.sources import LoadError
+from sumun.model.fault import OperatorFault
 
 
 @click.command()
@@ -38,7 +38,7 @@ def check(file: Path | None, config: Path, *, as_json: bool) -> None:
             count = len(error.faults)
             err.print(f"[bold red]{escape(str(path))}: {count} fault{'s' * (count != 1)}[/]")
         raise SystemExit(DOES_NOT_HOLD) from None
-    except LoadError as error:
+    except OperatorFault as error:
         if as_json:
             print_json({"ok": False, "error": str(error)})
             raise SystemExit(COULD_NOT) from None

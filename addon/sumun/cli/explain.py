@@ -15,7 +15,7 @@ from sumun.cli.explanation import as_mapping, print_explanation
 from sumun.cli.options import config_option, json_option
 from sumun.cli.output import DOES_NOT_HOLD, fail, print_faults, print_json
 from sumun.config.fault import ConfigError
-from sumun.loading.sources import LoadError
+from sumun.model.fault import OperatorFault
 from sumun.model.name import DomainName, InvalidName, IPAddress, parse_host, plain
 from sumun.model.request import UNKNOWN, AccessRequest
 from sumun.policy.explain import explain as explain_request
@@ -71,7 +71,7 @@ def explain(client: IPAddress, name: str, config: Path, *, as_json: bool, at: da
     except ConfigError as error:
         print_faults(error.faults)
         fail(f"`{config}` is not valid", status=DOES_NOT_HOLD)
-    except (LoadError, InvalidName) as error:
+    except (OperatorFault, InvalidName) as error:
         fail(str(error))
     at = at or bootstrap.now()
     explanation = explain_request(policy, request, at=at)

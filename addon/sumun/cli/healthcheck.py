@@ -11,7 +11,7 @@ from sumun import bootstrap
 from sumun.cli.options import config_option, json_option
 from sumun.cli.output import DOES_NOT_HOLD, fail, out, print_faults, print_json
 from sumun.config.fault import ConfigError
-from sumun.loading.sources import LoadError
+from sumun.model.fault import OperatorFault
 
 
 @click.command()
@@ -31,7 +31,7 @@ def healthcheck(roles: tuple[str, ...], config: Path, *, as_json: bool) -> None:
     except ConfigError as error:
         print_faults(error.faults)
         fail(f"`{config}` is not valid")
-    except LoadError as error:
+    except OperatorFault as error:
         fail(str(error))
     wanted = [bootstrap.Role(role) for role in roles] or list(bootstrap.Role)
     answers = asyncio.run(bootstrap.probe(settings, wanted))

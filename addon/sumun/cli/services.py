@@ -12,7 +12,7 @@ from sumun import bootstrap
 from sumun.cli.options import json_option
 from sumun.cli.output import COULD_NOT, DOES_NOT_HOLD, fail, out, print_faults, print_json
 from sumun.config.fault import ConfigError, did_you_mean
-from sumun.loading.sources import LoadError
+from sumun.model.fault import OperatorFault
 from sumun.model.name import DomainName, InvalidName
 from sumun.model.service import Service, ServiceDomain
 from sumun.policy.domain_index import DomainIndex
@@ -32,7 +32,7 @@ def _catalogue() -> tuple[Service, ...]:
     except ConfigError as error:
         print_faults(error.faults)
         raise SystemExit(COULD_NOT) from None
-    except LoadError as error:
+    except OperatorFault as error:
         fail(str(error))
 
 

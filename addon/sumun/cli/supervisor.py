@@ -128,8 +128,13 @@ class Supervisor:
 
     async def _await_ready(self, worker: Worker, descriptor: int) -> None:
         loop = asyncio.get_running_loop()
-        said = loop.create_future()
-        loop.add_reader(descriptor, lambda: said.done() or said.set_result(os.read(descriptor, 16)))
+        said: asyncio.Future[bytes] = loop.create_future()
+
+        def read() -> None:
+            loop.remove_reader(descriptor)
+            said.set_result(os.read(descriptor, 16))
+
+        loop.add_reader(descriptor, read)
         try:
             if await asyncio.wait_for(said, _START_LIMIT):
                 worker.ready.set()

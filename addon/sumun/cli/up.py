@@ -15,7 +15,7 @@ from sumun.cli.options import config_option
 from sumun.cli.output import fail, print_faults
 from sumun.cli.supervisor import StartFailed, Supervisor
 from sumun.config.fault import ConfigError
-from sumun.loading.sources import LoadError
+from sumun.model.fault import OperatorFault
 
 
 def _run(config: Path, roles: Sequence[bootstrap.Role]) -> None:
@@ -25,7 +25,7 @@ def _run(config: Path, roles: Sequence[bootstrap.Role]) -> None:
     except ConfigError as error:
         print_faults(error.faults)
         fail(f"`{config}` cannot be used, and no last known good policy is on disk: `sumun check` says the same again")
-    except (LoadError, bootstrap.CannotStart) as error:
+    except OperatorFault as error:
         fail(str(error))
     counts = [(role.value, bootstrap.workers(role, settings)) for role in roles]
     on_ready: Callable[[], None] = lambda: print_hints(settings, config, roles)  # noqa: E731  # one closure

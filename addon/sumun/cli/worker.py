@@ -14,8 +14,7 @@ from sumun import bootstrap
 from sumun.cli.logs import log_to_terminal
 from sumun.cli.options import config_option
 from sumun.cli.output import COULD_NOT
-from sumun.config.fault import ConfigError
-from sumun.loading.sources import LoadError
+from sumun.model.fault import OperatorFault
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ def worker(role: str, index: int, ready_fd: int, lifeline_fd: int, config: Path)
     os.set_inheritable(lifeline_fd, False)
     try:
         asyncio.run(_serve(bootstrap.Role(role), index, ready_fd, lifeline_fd, config))
-    except (ConfigError, LoadError, OSError, bootstrap.CannotStart) as error:
+    except OperatorFault as error:
         log.critical("%s", error)
         raise SystemExit(COULD_NOT) from None
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from sumun.model.fault import OperatorFault
+
 _SHOWN = 200
 """Characters of somebody's input that a message repeats."""
 
@@ -27,7 +29,7 @@ class Fault:
         return f"{self.file}:{line} {path}{self.message}"
 
 
-class ConfigError(Exception):
+class ConfigError(OperatorFault):
     """All faults at once, in the order of the file; the operator must act."""
 
     def __init__(self, faults: Iterable[Fault]) -> None:

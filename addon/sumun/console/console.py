@@ -19,6 +19,7 @@ from sumun.console.app import application
 from sumun.console.gauges import ConsoleCollector
 from sumun.console.readiness import Readiness
 from sumun.console.view import LoadedView
+from sumun.model.fault import OperatorFault
 from sumun.telemetry.shared_metrics import render
 
 _CONNECTIONS = 128
@@ -27,7 +28,7 @@ _DRAIN = 3
 """Seconds that running requests get when the console stops."""
 
 
-class ConsoleFault(Exception):
+class ConsoleFault(OperatorFault):
     """The console cannot listen; the message says why and what to do."""
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sumun.config.parse import Outline, outline
 from sumun.config.settings import ListSource
+from sumun.model.fault import OperatorFault
 
 _MAX_CONFIG = 4_000_000
 _MAX_SERVICE = 200_000
@@ -18,7 +19,7 @@ _MAX_LIST = 64_000_000
 """Octets, and files: far above anything sensible, far below what would exhaust a host."""
 
 
-class LoadError(Exception):
+class LoadError(OperatorFault):
     """A file that cannot be read; the message says what to do."""
 
 

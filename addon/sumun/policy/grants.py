@@ -90,9 +90,6 @@ class Grants:
             self._exempt_users.setdefault(grant.user, []).append(compiled)
 
 
-NOTHING_GRANTED = Grants()
-
-
 def destination(request: AccessRequest) -> str:
     """What stands for a destination of no service."""
     return str(request.name or request.address or "")
@@ -162,3 +159,6 @@ def _narrowed(candidate: CompiledRule, grant: Grant) -> CompiledRule:
 
 def _earlier(one: datetime | None, other: datetime) -> datetime:
     return other if one is None else min(one, other)
+
+
+NOTHING_GRANTED = Grants()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Callable, Mapping
-from ipaddress import ip_address
 from typing import Any
 
 from mitmproxy import ctx, http, tls
@@ -23,16 +22,16 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from sumun.content.llm_request import LIMIT, from_head, from_whole
-from sumun.model.name import IPAddress, parse_host, plain
+from sumun.model.name import DomainName, IPAddress, parse_host
 from sumun.model.verdict import DataExposed, Point, Verdict
-from sumun.proxy import enforce
+from sumun.proxy import enforce, translate
 from sumun.proxy.bounds import BoundedBuffer, bound_body
 from sumun.proxy.destination import Destination
 from sumun.proxy.guard import GuardMode
 from sumun.proxy.http_point import HttpPoint
+from sumun.proxy.opening import Unreadable, client_hello
 from sumun.proxy.origin import NoWay, Origins
 from sumun.proxy.ruling import GateRuling, gate_ruling
-from sumun.proxy.translate import declared_size
 from sumun.proxy.vetted import VettedAddress
 
 logger = logging.getLogger(__name__)
@@ -140,8 +139,8 @@ class SumunAddon:
         if address is None or isinstance(address, VettedAddress):
             return
         try:
-            destination = Destination(_host(address[0]), address[1])
-            addresses = await self._origins.addresses(destination, here=_ip(data.client.sockname[0]))
+            destination = Destination(translate.host(address[0]), address[1])
+            addresses = await self._origins.addresses(destination, here=translate.address(data.client.sockname[0]))
         except NoWay as error:
             data.server.error = str(error)
         except Exception:
@@ -168,7 +167,7 @@ class SumunAddon:
     def http_connect(self, flow: http.HTTPFlow) -> None:
         """Answer a CONNECT that did not pass our gate, without dialling."""
         try:
-            destination = Destination(_host(flow.request.host), flow.request.port)
+            destination = Destination(translate.host(flow.request.host), flow.request.port)
             verdict = self._ruling(flow.client_conn.peername[0], destination, None).verdict
         except Exception:
             logger.exception("a hook failed")
@@ -185,17 +184,24 @@ class SumunAddon:
         if _gated(data.context):
             return
         try:
-            ruling = self._tls_ruling(data.context, data.client_hello.sni)
+            self._rule_on_tls(data)
+        except Unreadable:
+            self._refused.add(data.context.client.id)
         except Exception:
             logger.exception("a hook failed")
             self._refused.add(data.context.client.id)
-            return
+
+    def _rule_on_tls(self, data: tls.ClientHelloData) -> None:
+        # read by our own parser: mitmproxy takes an odd server name for none at all
+        hello = client_hello(data.client_hello.raw_bytes())
+        name = hello.server_name if hello else None
+        ruling = self._tls_ruling(data.context, name)
         if ruling.verdict is Verdict.SPLICED:
             data.ignore_connection = True
-            self._tell(ruling, Verdict.SPLICED, DataExposed.REQUEST_BODY, data.client_hello.sni)
+            self._tell(ruling, Verdict.SPLICED, DataExposed.REQUEST_BODY, name)
         elif ruling.verdict is not Verdict.INTERCEPTED:
             self._refused.add(data.context.client.id)
-            self._tell(ruling, ruling.verdict, DataExposed.NONE, data.client_hello.sni)
+            self._tell(ruling, ruling.verdict, DataExposed.NONE, name)
 
     def tls_start_client(self, data: tls.TlsData) -> None:
         """Give no certificate to a refused connection: mitmproxy then closes it."""
@@ -205,9 +211,9 @@ class SumunAddon:
     def tls_failed_client(self, data: tls.TlsData) -> None:
         """Tell of a client that would not speak to us: it does not trust our authority, or gave up."""
         try:
-            sni = data.conn.sni
+            name = parse_host(data.conn.sni) if data.conn.sni else None
             if data.context.client.id not in self._refused:
-                self._tell(self._tls_ruling(data.context, sni), Verdict.CLOSED, DataExposed.NONE, sni)
+                self._tell(self._tls_ruling(data.context, name), Verdict.CLOSED, DataExposed.NONE, name)
         except Exception:
             logger.exception("a hook failed")
 
@@ -215,20 +221,21 @@ class SumunAddon:
         """Forget the connection."""
         self._refused.discard(client.id)
 
-    def _tls_ruling(self, context: Any, sni: str | None) -> GateRuling:
-        address = context.server.address
-        destination = Destination(_host(address[0]), address[1]) if address else None
-        return self._ruling(context.client.peername[0], destination, sni)
+    def _tls_ruling(self, context: Any, name: DomainName | IPAddress | None) -> GateRuling:
+        opened_for = context.server.address
+        destination = Destination(translate.host(opened_for[0]), opened_for[1]) if opened_for else None
+        return self._ruling(context.client.peername[0], destination, name)
 
-    def _ruling(self, peer: str, destination: Destination | None, sni: str | None) -> GateRuling:
-        client = _ip(peer)
-        name = parse_host(sni) if sni else None
+    def _ruling(self, peer: str, destination: Destination | None, name: DomainName | IPAddress | None) -> GateRuling:
+        client = translate.address(peer)
         return self.point.teller.decided(
             Point.GATE, client, lambda policy, at: gate_ruling(policy, client, destination, name, at=at)
         )
 
-    def _tell(self, ruling: GateRuling, verdict: Verdict, exposed: DataExposed, sni: str | None) -> None:
-        self.point.teller.ended_at_gate(ruling, verdict, exposed, server_name=sni)
+    def _tell(
+        self, ruling: GateRuling, verdict: Verdict, exposed: DataExposed, name: DomainName | IPAddress | None
+    ) -> None:
+        self.point.teller.ended_at_gate(ruling, verdict, exposed, server_name=str(name) if name else None)
 
 
 def _gated(context: Any) -> bool:
@@ -240,16 +247,8 @@ def _gated(context: Any) -> bool:
 
 def _can_stream(request: http.Request) -> bool:
     """Whether the body can be passed on as it comes; an HTTP/2 body without a length could not be framed for HTTP/1."""
-    return not request.is_http2 or bool(declared_size(request))
+    return not request.is_http2 or bool(translate.declared_size(request))
 
 
 def _path(request: http.Request) -> str:
     return request.path.partition("?")[0]
-
-
-def _host(text: str) -> Any:
-    return parse_host(f"[{text}]" if ":" in text and not text.startswith("[") else text)
-
-
-def _ip(text: str) -> IPAddress:
-    return plain(ip_address(text.partition("%")[0]))

@@ -35,6 +35,9 @@ class Caller(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start to attend."""
         self.transport = cast("asyncio.Transport", transport)
+        if not transport.get_extra_info("peername"):
+            self.transport.abort()  # it was reset before we could look who it is
+            return
         self.client = _address(transport, "peername")
         self.here = _address(transport, "sockname")
         self._callers.add(self)  # before the task, which may run, and end, at once

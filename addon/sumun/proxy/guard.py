@@ -87,8 +87,7 @@ class GuardInstance(AsyncioServerInstance[GuardMode]):
         one it speaks to us, or its Host header tells where to.
         """
         reader, writer = _streams(caller)
-        handler = _Handler(ctx.master, reader, writer, ctx.options, self.mode)
-        reader.handler = handler
+        handler = _Handler(reader, writer, self.mode)
         context = handler.layer.context
         if destination:
             context.server.address = (str(destination.host), destination.port)
@@ -104,6 +103,10 @@ class _Handler(ProxyConnectionHandler):
 
     They would log a traceback and leave the client waiting: request trailers, which are not implemented, do that.
     """
+
+    def __init__(self, reader: WatchedReader, writer: asyncio.StreamWriter, mode: GuardMode) -> None:
+        super().__init__(ctx.master, reader, writer, ctx.options, mode)  # type: ignore[no-untyped-call] # mitmproxy leaves it so
+        reader.handler = self
 
     def log(self, message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
         if level < logging.ERROR:

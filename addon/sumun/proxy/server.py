@@ -38,6 +38,9 @@ from sumun.telemetry.metrics import Metrics
 DRAIN = 3.0
 """Seconds that connections have to end by themselves after the listeners are closed."""
 
+_STARTING = 30.0
+"""Seconds that mitmproxy has to come up, which it does in a few milliseconds or not at all."""
+
 
 class ProxyFault(Exception):
     """The proxy cannot start; the message says what to do about it."""
@@ -55,8 +58,7 @@ def mitmproxy_options(settings: Settings, ca_folder: Path) -> dict[str, Any]:
         "rawtcp": False,
         "ssl_insecure": False,
         "ssl_verify_upstream_trusted_ca": str(settings.upstream_ca) if settings.upstream_ca else None,
-        # a query or a download of days is no reason to keep half a connection; long polls end within minutes
-        "tcp_timeout": 900,
+        "tcp_timeout": 900,  # seconds without a byte on an inspected connection; long polls end within minutes
     }
 
 
@@ -142,11 +144,13 @@ class Proxy:
         master = Master(Options())
         self._manager = proxyserver.Proxyserver()
         addon = SumunAddon(point=self._point, origins=self._origins)
-        master.addons.add(self._manager, next_layer.NextLayer(), addon, tlsconfig.TlsConfig(), ready)
+        # ours before the two whose choices it overrides
+        master.addons.add(self._manager, addon, next_layer.NextLayer(), tlsconfig.TlsConfig(), ready)
         # our listeners are not mitmproxy's to start: it would only log that one failed
         master.options.update(**mitmproxy_options(self._settings, self._ca_folder), mode=[])
         self._master, self._running = master, asyncio.create_task(master.run())
-        await ready.event.wait()
+        async with asyncio.timeout(_STARTING):
+            await ready.event.wait()
 
     async def _listen(self, host: str, port: int) -> None:
         instance = GuardInstance.on((host, port), self._manager)

@@ -40,7 +40,17 @@ class Authorities:
 
 def client_address(flow: http.HTTPFlow) -> IPAddress:
     """Who asks."""
-    return plain(ip_address(flow.client_conn.peername[0].partition("%")[0]))
+    return address(flow.client_conn.peername[0])
+
+
+def address(text: str) -> IPAddress:
+    """Read an address as sockets name it, a zone left out."""
+    return plain(ip_address(text.partition("%")[0]))
+
+
+def host(text: str) -> DomainName | IPAddress:
+    """Read a host as mitmproxy holds it, an IPv6 address without brackets; raises InvalidName."""
+    return parse_host(f"[{text}]" if ":" in text and not text.startswith("[") else text)
 
 
 def authorities(flow: http.HTTPFlow) -> Authorities:
@@ -67,8 +77,8 @@ def authorities(flow: http.HTTPFlow) -> Authorities:
 def _carried(flow: http.HTTPFlow) -> tuple[DomainName | IPAddress, ...]:
     """The CONNECT host or the destination of a steered client, then the server name."""
     found: list[DomainName | IPAddress] = []
-    if address := flow.server_conn.address:
-        found.append(_host(address[0]))
+    if opened_for := flow.server_conn.address:
+        found.append(host(opened_for[0]))
     if server_name := flow.client_conn.sni:
         found.append(parse_host(server_name))
     return tuple(dict.fromkeys(found))
@@ -77,12 +87,8 @@ def _carried(flow: http.HTTPFlow) -> tuple[DomainName | IPAddress, ...]:
 def _stated(request: http.Request, *, tunnelled: bool) -> tuple[DomainName | IPAddress, ...]:
     """The request target where the client wrote one, ``:authority`` and each Host."""
     texts = [request.authority, *request.headers.get_all("host")[:_HOSTS]]
-    target = () if tunnelled else (_host(request.data.host),)
+    target = () if tunnelled else (host(request.data.host),)
     return (*target, *(authority(text)[0] for text in texts if text))
-
-
-def _host(text: str) -> DomainName | IPAddress:
-    return parse_host(f"[{text}]" if ":" in text and not text.startswith("[") else text)
 
 
 def _fits(stated: DomainName | IPAddress, carried: tuple[DomainName | IPAddress, ...]) -> bool:
@@ -104,12 +110,12 @@ def access_requests(
 ) -> list[AccessRequest]:
     """One question a host; at least one."""
     names: list[DomainName | None] = [host for host in hosts if isinstance(host, DomainName)]
-    address = next((host for host in hosts if not isinstance(host, DomainName)), None)
+    literal = next((host for host in hosts if not isinstance(host, DomainName)), None)
     return [
         AccessRequest(
             client,
             name,
-            address=address,
+            address=literal,
             port=flow.request.port,
             method=flow.request.method,
             path=plain_path(flow.request.path),

@@ -30,7 +30,7 @@ _MAX_IN_FLIGHT = 2_000
 _MAX_PER_CLIENT = 500
 """Questions that one client may have with the upstreams; a forwarder for a whole site is one client."""
 _COMPLAIN_EVERY = 10.0
-"""Seconds between two log lines about failures: whoever finds a packet that breaks us cannot fill the disk with it."""
+"""Seconds between two log lines of a kind: whoever finds a packet that breaks us cannot fill the disk with it."""
 
 type Reply = Callable[[bytes | None], None]
 """Takes the octets for the client once; None: there will be none."""
@@ -74,7 +74,7 @@ class Handler:
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
         self._per_client: Counter[IPAddress] = Counter()
-        self._complained_at = -_COMPLAIN_EVERY
+        self._logged_at: dict[str, float] = {}
 
     def handle(self, wire: bytes, client: IPAddress, protocol: Protocol, reply: Reply) -> None:
         """Answer at once, or when the upstream has; never raises."""
@@ -143,7 +143,8 @@ class Handler:
             reply = await self._upstream.ask(forward.query)
             answer = self._responder.on_reply(forward, reply, at=self._clock())
         except UpstreamError as fault:
-            answer = self._responder.on_upstream_failure(forward, str(fault))
+            self._warn(fault)  # names the resolvers, which is not for clients to read
+            answer = self._responder.on_upstream_failure(forward, "no upstream resolver answered")
         except asyncio.CancelledError:
             self._finish(query, self._responder.on_upstream_failure(forward, "the filter is stopping"))
             raise
@@ -167,10 +168,19 @@ class Handler:
 
     def _complain(self, doing: str) -> None:
         """Log the exception at hand, unless one was logged a moment ago; the counters count them all."""
-        now = time.monotonic()
-        if now - self._complained_at >= _COMPLAIN_EVERY:
-            self._complained_at = now
+        if self._may_log("failure"):
             log.exception("%s failed; further failures within %d seconds are only counted", doing, _COMPLAIN_EVERY)
+
+    def _warn(self, fault: UpstreamError) -> None:
+        if self._may_log("upstream"):
+            log.warning("%s; the same within %d seconds is only counted", fault, _COMPLAIN_EVERY)
+
+    def _may_log(self, kind: str) -> bool:
+        now = time.monotonic()
+        if now - self._logged_at.get(kind, -_COMPLAIN_EVERY) < _COMPLAIN_EVERY:
+            return False
+        self._logged_at[kind] = now
+        return True
 
 
 def _servfail(echo: Echo, labels: Labels) -> Answer:

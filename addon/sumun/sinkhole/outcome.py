@@ -11,9 +11,8 @@ from sumun.model.decision import Outcome
 from sumun.model.event import AccessDecided, Context
 from sumun.model.name import DomainName, IPAddress
 from sumun.model.request import AccessRequest
-from sumun.model.segment import DnsPolicy
 from sumun.model.verdict import DataExposed, Point, Verdict
-from sumun.policy.engine import Policy
+from sumun.sinkhole.judgement import Judged
 from sumun.sinkhole.question import Question
 
 type Protocol = Literal["udp", "tcp"]
@@ -53,15 +52,6 @@ class Attempt:
         request = AccessRequest(client, self.name)
         context = Context(dns_type=self.dns_type, protocol=protocol)
         return AccessDecided(at, Point.DNS, request, self.outcome, self.verdict, self.exposed, context)
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """One policy's word on a name, and how the client's segment is served."""
-
-    policy: Policy
-    dns: DnsPolicy
-    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)

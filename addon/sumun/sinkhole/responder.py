@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -13,18 +13,16 @@ from dns.rcode import Rcode
 from dns.rdatatype import RdataType
 
 from sumun.config.settings import PagesListener
-from sumun.model.decision import Decision, Outcome, Reason, Undetermined
 from sumun.model.name import DomainName, IPAddress
 from sumun.model.request import AccessRequest
-from sumun.model.rule import Action
 from sumun.model.segment import UNKNOWN_SEGMENT, DnsPolicy, FailMode
 from sumun.model.verdict import DataExposed, Verdict
 from sumun.policy.engine import Policy
-from sumun.policy.verdicts import dns_verdict
 from sumun.sinkhole import answers, relay
 from sumun.sinkhole.answers import Addresses, Explanation
+from sumun.sinkhole.judgement import Judged
 from sumun.sinkhole.labels import rcode_label, type_label, type_text
-from sumun.sinkhole.outcome import Answer, Attempt, Drop, Forward, Judged, Labels, Protocol, Response, Source
+from sumun.sinkhole.outcome import Answer, Attempt, Drop, Forward, Labels, Protocol, Response, Source
 from sumun.sinkhole.question import Echo, Fault, Question, read
 from sumun.sinkhole.ready import ReadyAnswers
 
@@ -32,8 +30,6 @@ HEALTH_NAME: Final = DomainName.parse("health.sumun.invalid")
 """Answered 127.0.0.1 to clients on loopback, without policy or upstream: shows that the listener serves."""
 
 _LOOPBACK = Addresses(IPv4Address("127.0.0.1").packed, None)
-_LEADS_TO_ADDRESS = frozenset({RdataType.A, RdataType.AAAA, RdataType.HTTPS, RdataType.SVCB, RdataType.ANY})
-"""Types by which a client would find the real address; of a steered name only the others are forwarded."""
 _FOR_ONE_HOP = frozenset({0, RdataType.OPT, *range(249, 255)})
 """Types that a forwarder cannot pass on: TKEY, TSIG, zone transfers and mail queries (RFC 6895, 3.1)."""
 
@@ -63,11 +59,10 @@ class Responder:
             return _healthy(question, name)
         outcome = policy.decide(AccessRequest(client, question.name), at=at)
         judged = Judged(policy, segment.dns if segment else DnsPolicy(), outcome)
-        verdict = _verdict(judged, question.type)
-        if verdict is Verdict.FORWARDED:
+        if judged.verdict(question.type) is Verdict.FORWARDED:
             return _forward(question, client, protocol, name, judged)
-        answer = self._answer(question, question.name, judged, verdict, at)
-        self._ready.keep(self._ready.scope(policy, name, client), wire, answer, _full_until(judged))
+        answer = self._answer(question, question.name, judged, at)
+        self._ready.keep(self._ready.scope(policy, name, client), wire, answer, judged.full_until)
         return answer
 
     def on_reply(self, forward: Forward, reply: bytes, *, at: datetime) -> Answer:
@@ -105,7 +100,7 @@ class Responder:
         blocked service does not know, and need not, what it is an alias of.
         """
         judged = forward.judged
-        if judged is None or _names_the_destination(judged.outcome):
+        if judged is None or judged.names_the_destination:
             return []
         return [
             (name, replace(judged, outcome=judged.policy.decide(AccessRequest(forward.client, name), at=at)))
@@ -114,9 +109,8 @@ class Responder:
 
     def _blocked_target(self, forward: Forward, led_to: list[tuple[DomainName, Judged]], at: datetime) -> Answer | None:
         for name, judged in led_to:
-            if isinstance(judged.outcome, Decision) and judged.outcome.action is Action.BLOCK:
-                verdict = dns_verdict(judged.outcome, judged.dns)
-                return self._answer(forward.question, name, judged, verdict, at, DataExposed.NAME_ONLY)
+            if judged.blocks:
+                return self._answer(forward.question, name, judged, at, DataExposed.NAME_ONLY)
         return None
 
     def _answer(
@@ -124,17 +118,14 @@ class Responder:
         question: Question,
         accused: DomainName,
         judged: Judged,
-        verdict: Verdict,
         at: datetime,
         exposed: DataExposed = DataExposed.NONE,
     ) -> Answer:
         """Our own answer; ``accused`` is the name that policy spoke of, the question's or one it leads to."""
-        outcome = judged.outcome
-        remaining = _lifetime(outcome, at)
-        ttl = judged.dns.ttl if remaining is None else min(judged.dns.ttl, remaining)
-        rcode, body = answers.blocked(question, verdict, self._pages, ttl, _explanation(outcome))
-        labels = Labels(outcome.segment, type_label(question.type))
-        attempt = Attempt(accused, type_text(question.type), outcome, verdict, exposed)
+        verdict = judged.verdict(question.type)
+        rcode, body = answers.blocked(question, verdict, self._pages, judged.ttl(at), judged.explanation)
+        labels = Labels(judged.outcome.segment, type_label(question.type))
+        attempt = Attempt(accused, type_text(question.type), judged.outcome, verdict, exposed)
         return Answer(body, rcode.name, Source.POLICY, labels, attempt)
 
 
@@ -158,18 +149,10 @@ def _local(echo: Echo, rcode: Rcode, labels: Labels, attempt: Attempt | None = N
     return Answer(answers.message(echo, rcode), rcode.name, Source.LOCAL, labels, attempt)
 
 
-def _verdict(judged: Judged, type_: int) -> Verdict:
-    """The policy's verdict, as it comes out for this query type."""
-    verdict = dns_verdict(judged.outcome, judged.dns)
-    if verdict is Verdict.STEERED and type_ not in _LEADS_TO_ADDRESS:
-        return Verdict.FORWARDED
-    return verdict
-
-
 def _forward(
     question: Question, client: IPAddress, protocol: Protocol, segment: str, judged: Judged | None
 ) -> Forward | Answer:
-    attempt = _forwarded(question, judged.outcome) if judged else None
+    attempt = _forwarded(question, judged) if judged else None
     labels = Labels(segment, type_label(question.type))
     if question.type in _FOR_ONE_HOP:
         refused = attempt and replace(attempt, verdict=Verdict.REFUSED, exposed=DataExposed.NONE)
@@ -178,49 +161,13 @@ def _forward(
     return Forward(relay.upstream_query(question.echo), question, labels, client, size, judged, attempt)
 
 
-def _forwarded(question: Question, outcome: Outcome) -> Attempt | None:
-    if isinstance(outcome, Decision) and not outcome.concerns_ai:
+def _forwarded(question: Question, judged: Judged) -> Attempt | None:
+    if not judged.concerns_ai:
         return None
-    return Attempt(question.name, type_text(question.type), outcome, Verdict.FORWARDED, DataExposed.NAME_ONLY)
-
-
-def _lifetime(outcome: Outcome, at: datetime) -> int | None:
-    """Whole seconds for which this outcome surely holds; None: until the policy is another."""
-    if outcome.valid_until is None:
-        return None
-    return max(0, int((outcome.valid_until - at).total_seconds()))
+    return Attempt(question.name, type_text(question.type), judged.outcome, Verdict.FORWARDED, DataExposed.NAME_ONLY)
 
 
 def _shortest(forward: Forward, led_to: list[tuple[DomainName, Judged]], at: datetime) -> int | None:
-    outcomes = [judged.outcome for judged in (forward.judged, *(judged for _, judged in led_to)) if judged]
-    lifetimes = [_lifetime(outcome, at) for outcome in outcomes]
-    if forward.judged and _was_granted(forward.judged.outcome):
-        lifetimes.append(forward.judged.dns.ttl)  # a revocation must not wait for the client's cache
+    along = [judged for judged in (forward.judged, *(judged for _, judged in led_to)) if judged]
+    lifetimes = [judged.lifetime(at) for judged in along]
     return min((seconds for seconds in lifetimes if seconds is not None), default=None)
-
-
-def _full_until(judged: Judged) -> datetime | None:
-    """Until when an answer may be given with its whole time to live."""
-    boundary = judged.outcome.valid_until
-    return None if boundary is None else boundary - timedelta(seconds=judged.dns.ttl)
-
-
-def _names_the_destination(outcome: Outcome) -> bool:
-    if isinstance(outcome, Undetermined):
-        return False
-    return outcome.reason is Reason.EXEMPTION or bool(outcome.rule and outcome.rule.when.names_a_destination)
-
-
-def _was_granted(outcome: Outcome) -> bool:
-    return isinstance(outcome, Decision) and (outcome.grant is not None or outcome.exemption is not None)
-
-
-def _explanation(outcome: Outcome) -> Explanation:
-    """Why, for tools and for browsers that show it (RFC 8914, 4.5, 4.16 and 4.19)."""
-    if isinstance(outcome, Decision) and outcome.reason is Reason.UNKNOWN_CLIENT:
-        return Explanation(EDECode.PROHIBITED, "this resolver does not serve your network")
-    service = f": {outcome.service.title.within('en')}" if outcome.service else ""
-    if isinstance(outcome, Undetermined) or outcome.action is not Action.BLOCK:
-        return Explanation(EDECode.FORGED_ANSWER, f"led to the filter's own page{service}")
-    by = f"rule {outcome.rule.id}" if outcome.rule else f"the default of {outcome.segment}"
-    return Explanation(EDECode.BLOCKED, f"blocked by {by}{service}")

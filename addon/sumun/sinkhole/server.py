@@ -9,6 +9,7 @@ from datetime import datetime
 
 from sumun.config.settings import Listener, Settings
 from sumun.model.event import Events
+from sumun.model.fault import OperatorFault
 from sumun.policy.engine import Policy
 from sumun.sinkhole.handler import Handler, Upstream
 from sumun.sinkhole.responder import Responder
@@ -24,7 +25,7 @@ _LAST_WORDS = 1.0
 _BACKLOG = 256
 
 
-class CannotListen(OSError):
+class CannotListen(OperatorFault):
     """The listener's address cannot be had; the message says why and what to do."""
 
 

@@ -25,6 +25,7 @@ from sumun.proxy.vetted import VettedAddress
 from sumun.telemetry.metrics import Metrics
 from tests.support.builders import NOON, policy, segment
 from tests.support.proxies import FakeResolver, RecordingEvents
+from tests.unit.proxy.test_opening import made, names
 
 
 class BrokenPolicy:
@@ -49,15 +50,20 @@ def addon(mode: FailMode = FailMode.CLOSED, names: dict[str, str | tuple[str, ..
 
 
 def flow() -> Any:
-    made = tflow.tflow()
-    made.client_conn.peername, made.client_conn.sockname = ("10.0.0.1", 5000), ("10.0.0.2", 8080)
-    return made
+    flow_ = tflow.tflow()
+    flow_.client_conn.peername, flow_.client_conn.sockname = ("10.0.0.1", 5000), ("10.0.0.2", 8080)
+    return flow_
 
 
-def hello(sni: str | None = "a.test") -> Any:
+def opening(server_name: bytes = b"a.test") -> Any:
     client = flow().client_conn
     context = SimpleNamespace(client=client, server=SimpleNamespace(address=("a.test", 443)), layers=[])
-    return SimpleNamespace(context=context, client_hello=SimpleNamespace(sni=sni), ignore_connection=False, conn=client)
+    return SimpleNamespace(
+        context=context,
+        client_hello=SimpleNamespace(raw_bytes=lambda: made(names((0, server_name)))),
+        ignore_connection=False,
+        conn=client,
+    )
 
 
 @pytest.mark.parametrize("mode", list(FailMode))
@@ -78,7 +84,7 @@ def test_what_cannot_even_be_attributed_is_closed() -> None:
 
 @pytest.mark.parametrize("mode", list(FailMode))
 def test_a_connect_and_its_tls_end_as_the_segment_says(mode: FailMode) -> None:
-    made, data, point = flow(), hello(), addon(mode)
+    made, data, point = flow(), opening(), addon(mode)
     point.http_connect(made)
     assert made.response.status_code == (403 if mode is FailMode.CLOSED else 200)
     point.tls_clienthello(data)
@@ -91,7 +97,7 @@ def test_a_connect_and_its_tls_end_as_the_segment_says(mode: FailMode) -> None:
 
 
 def test_a_hello_that_cannot_be_read_is_refused_in_every_segment() -> None:
-    data, point = hello(sni="a b"), addon(FailMode.OPEN)
+    data, point = opening(b"a b"), addon(FailMode.OPEN)
     point.tls_clienthello(data)
     with pytest.raises(AddonHalt):
         point.tls_start_client(data)

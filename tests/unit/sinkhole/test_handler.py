@@ -41,7 +41,7 @@ class Echoing:
 
 class Failing:
     async def ask(self, query: bytes) -> bytes:
-        raise UpstreamError("no resolver answered")
+        raise UpstreamError("`udp://192.0.2.53`: timed out")
 
 
 class Broken:
@@ -128,9 +128,12 @@ def test_queries_equal_responses_and_drops() -> None:
     assert len(bench.events.seen) == 3
 
 
-def test_an_attempt_is_recorded_when_nobody_answered() -> None:
-    bench = run(lambda: Bench(three_segments(), Failing()), ask_each((query("chatgpt.com"), "127.0.0.1")))
-    assert bench.rcodes() == [dns.rcode.SERVFAIL]
+def test_an_attempt_is_recorded_when_nobody_answered(caplog: pytest.LogCaptureFixture) -> None:
+    twice = ask_each((query("chatgpt.com"), "127.0.0.1"), (query("www.example.org", use_edns=0), "127.0.0.1"))
+    bench = run(lambda: Bench(three_segments(), Failing()), twice)
+    assert bench.rcodes() == [dns.rcode.SERVFAIL] * 2
+    assert [record.getMessage().partition(";")[0] for record in caplog.records] == ["`udp://192.0.2.53`: timed out"]
+    assert not any(b"192.0.2.53" in answer for answer in bench.answers if answer)
     assert isinstance(bench.events, RecordingEvents)
     assert len(bench.events.seen) == 1
 

@@ -223,7 +223,14 @@ def test_a_signed_query_is_not_authorised() -> None:
     assert response.rcode == "NOTAUTH"
 
 
-@pytest.mark.parametrize("wire", [b"", b"\0" * 11, query(NAME)[:2] + b"\x80\0" + query(NAME)[4:]])
+@pytest.mark.parametrize(
+    "wire",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\0" * 11, id="less than a header"),
+        pytest.param(query(NAME)[:2] + b"\x80\0" + query(NAME)[4:], id="a response"),
+    ],
+)
 def test_what_is_no_query_gets_no_answer(wire: bytes) -> None:
     assert isinstance(ask(responder(blocking()), wire), Drop)
 

@@ -76,6 +76,12 @@ def test_names_that_loop_or_do_not_end_are_malformed(name: bytes) -> None:
         labels_at(QUERY[:12] + name, 12)
 
 
+def test_pointers_that_point_back_and_forth_are_malformed() -> None:
+    octets = QUERY[:12] + b"\xc0\x0e" + b"\xc0\x0c" + b"\xc0\x0c"
+    with pytest.raises(MalformedMessage, match="does not point back"):
+        labels_at(octets, 16)
+
+
 def test_flags_need_a_header() -> None:
     assert flags_of(QUERY) == 0x0100
     with pytest.raises(MalformedMessage):
