@@ -102,10 +102,16 @@ class Policy:
             return self._undetermined(segment, facts, scan, settled)
         return self._decision(segment, facts, scan, settled)
 
-    def candidates(self, segment: Segment, request: AccessRequest) -> Iterator[CompiledRule]:
+    def candidates(self, segment: Segment, request: AccessRequest) -> Iterable[CompiledRule]:
         """Every rule in the order it is asked, with what was granted where it holds; the default is not among them."""
+        rules = self.rules[segment.name]
+        return self._with_grants(segment, rules, request) if self.grants else rules
+
+    def _with_grants(
+        self, segment: Segment, rules: Iterable[CompiledRule], request: AccessRequest
+    ) -> Iterator[CompiledRule]:
         yield from self.grants.exemptions(request)
-        for candidate in self.rules[segment.name]:
+        for candidate in rules:
             yield from self.grants.passes(segment.name, candidate, request)
             yield candidate
         if not segment.default.lets_through:

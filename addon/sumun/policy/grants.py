@@ -54,6 +54,10 @@ class Grants:
                 self._passes.setdefault((grant.segment, grant.rule), _Holders()).add(grant)
         self._passing_clients = frozenset(c for holders in self._passes.values() for c in holders.by_client)
 
+    def __bool__(self) -> bool:
+        """Whether anything was granted to anybody."""
+        return bool(self._passes or self._exempt_clients or self._exempt_users)
+
     def exemptions(self, request: AccessRequest) -> Iterator[CompiledRule]:
         """Exemptions that could be this client's or user's."""
         yield from self._exempt_clients.find(request.client)
@@ -127,6 +131,9 @@ class _Networks[T]:
 
     def __init__(self) -> None:
         self._levels: dict[int, dict[int, dict[int, list[T]]]] = {4: {}, 6: {}}
+
+    def __bool__(self) -> bool:
+        return any(self._levels.values())
 
     def add(self, network: IPNetwork, value: T) -> None:
         shift = network.max_prefixlen - network.prefixlen
