@@ -312,6 +312,9 @@ class RawConfig(_Raw):
     )
     destinations: RawDestinations = RawDestinations()
     state: Line = Field(default="var/", description="Folder of events, certificates and the last good policy.")
+    store: Annotated[str, _read(values.store_url)] = Field(
+        default="", description="PostgreSQL URL of the store of grants, for several hosts; else a file in `state`."
+    )
     segments: dict[Id, RawSegment] = Field(min_length=1)
     rules: list[RawRule] = Field(default=[], description="Asked before every segment's own rules.")
     unknown_clients: Line = Field(

@@ -92,3 +92,5 @@ class Settings:
     internal_destinations: tuple[IPNetwork, ...] = ()
     """Private or loopback ranges that the proxy may dial all the same."""
     lists: tuple[ListSource, ...] = field(default_factory=tuple)
+    store: str = ""
+    """URL of the store of grants; empty: SQLite in the state folder."""

@@ -107,8 +107,10 @@ class Change(StrEnum):
     EXPIRED = "expired"
     ASKED = "asked"
     DENIED = "denied"
-    REVIEW_ASKED = "review_asked"
-    REVIEW_CLOSED = "review_closed"
+    CLOSED = "closed"
+    """A request for review was dealt with."""
+    REFUSED = "refused"
+    """A form that did not count: forged, sent twice, from another site, too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +137,29 @@ class GrantChanged:
     incident: str = ""
 
     @classmethod
-    def of(cls, grant: Grant, change: Change, at: datetime, *, by: str = "") -> GrantChanged:
+    def of(cls, grant: Grant, change: Change, at: datetime, *, by: str = "", incident: str = "") -> GrantChanged:
         """What happened to this grant."""
         return cls(
             at, change, grant.id, grant.kind, grant.segment, grant.rule, grant.service, grant.name,
             str(grant.client or ""), grant.user or "", grant.until, grant.reason, grant.purpose, grant.approver, by,
+            incident,
+        )  # fmt: skip
+
+    @classmethod
+    def about(
+        cls,
+        subject: Subject,
+        id_: str,
+        kind: GrantKind | None,
+        change: Change,
+        at: datetime,
+        reason: str = "",
+        purpose: str = "",
+        incident: str = "",
+        by: str = "",
+    ) -> GrantChanged:
+        """What happened to a request about this subject."""
+        return cls(
+            at, change, id_, kind, subject.segment, subject.rule, subject.service, subject.name,
+            str(subject.client), reason=reason, purpose=purpose, incident=incident, by=by,
         )  # fmt: skip

@@ -10,6 +10,7 @@ from sumun.model.name import DomainName, IPAddress
 from sumun.model.organisation import Organisation
 from sumun.model.segment import Segment
 from sumun.model.verdict import DataExposed
+from sumun.pages.offer import Offer
 from sumun.pages.render import Asked, Page
 
 
@@ -34,6 +35,7 @@ class Pages(Protocol):
         incident: str,
         at: datetime,
         data_exposed: DataExposed,
+        offer: Offer | None,
     ) -> Page:
         """Make the answer; all of ``asked`` is hostile text."""
         ...

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from sumun.model.fault import OperatorFault
 
-class StoreFault(Exception):
+
+class StoreFault(OperatorFault):
     """The store cannot be used; the message says why and what to do. Nothing was changed."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -235,7 +235,7 @@ def _version(connection: Connection) -> int:
     found = connection.scalar(select(about.c.value).where(about.c.key == "version"))
     if found is None:
         raise StoreFault("the store has lost its version: restore it from a backup, or remove it")
-    return found
+    return int(found)
 
 
 def _holds(now: int) -> ColumnElement[bool]:
@@ -274,17 +274,27 @@ def _end(connection: Connection, which: ColumnElement[bool], holds: ColumnElemen
 
 def _approved(asked: Justification, by: str, at: datetime, until: datetime) -> Grant:
     subject = asked.subject
-    return replace(
-        passing(GrantKind.JUSTIFICATION, subject, asked.id, at, until),
+    return passing(
+        GrantKind.JUSTIFICATION, subject, asked.id, at, until,
         reason=asked.reason, purpose=asked.purpose, approver=by,
     )  # fmt: skip
 
 
-def passing(kind: GrantKind, subject: Subject, id_: str, at: datetime, until: datetime) -> Grant:
+def passing(  # noqa: PLR0913 - a grant says all of this
+    kind: GrantKind,
+    subject: Subject,
+    id_: str,
+    at: datetime,
+    until: datetime,
+    *,
+    reason: str = "",
+    purpose: str = "",
+    approver: str = "",
+) -> Grant:
     """What lets this subject pass until a time."""
     return Grant(
         id_, kind, until, subject.service, subject.name, ip_network(str(subject.client)), None, subject.segment,
-        subject.rule, given=at,
+        subject.rule, reason, purpose, approver, at,
     )  # fmt: skip
 
 
