@@ -169,7 +169,7 @@ def _beginnings(config: Path, identity: str) -> _Process:
     metrics = Metrics()
     log = GrantLog(JsonLines(settings.state / "events.jsonl"), metrics)
     store = Store.at(settings.store, settings.state)
-    watch = Watch(store, clock=now, tell=log, available=lambda up: metrics.store_up.set(up))
+    watch = Watch(store, clock=now, tell=log, available=metrics.store_up.labels(store.kind).set)
     recorder = Recorder(metrics, [JsonLines(settings.state / "events.jsonl")], clock=now)
     return _Process(active, metrics, recorder, watch, log)
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from sumun.model.grant import Change, GrantKind
 from sumun.model.decision import Decision, Reason
-from sumun.model.rule import Action
+from sumun.model.grant import Change, GrantKind
 from sumun.model.verdict import Verdict
 from sumun.policy.engine import Policy
 from sumun.store.store import Store
 from tests.support.builders import CHATGPT, DEEPSEEK, policy, rule, segment
-from tests.support.forms import Clock, Desk, form_of, serving
+from tests.support.forms import Desk, form_of, serving
 from tests.support.origins import Origin, OriginCA
 from tests.support.proxies import Answer
 
@@ -44,9 +43,7 @@ def test_one_click_continues_to_the_very_url(tmp_path: Path, way: str, http_vers
     async def scenario() -> None:
         ca, proxied, secure = OriginCA(tmp_path), way.startswith("proxied"), way.endswith("https")
         origin = Origin(context=ca.context(HOST) if secure else None)
-        async with origin.serving(), serving(
-            tmp_path, warned(), {HOST: "127.0.0.1"}, upstream_ca=ca.path
-        ) as desk:
+        async with origin.serving(), serving(tmp_path, warned(), {HOST: "127.0.0.1"}, upstream_ca=ca.path) as desk:
             ours = desk.filter.https_port if secure else desk.filter.http_port
             port = origin.port if proxied else ours
             url = f"{'https' if secure else 'http'}://{HOST}:{port}/c/42?q=a%20b&x=%ED%95%9C"
@@ -97,7 +94,7 @@ def test_another_process_knows_it_and_a_restart_changes_nothing(tmp_path: Path) 
                 assert (await confirm(one, url)).status == 303
                 running = asyncio.create_task(other.watch.run())
                 async with asyncio.timeout(1):
-                    while not other.watch.current:
+                    while not other.watch.current:  # noqa: ASYNC110 - the watch has no event to wait for
                         await asyncio.sleep(0.01)
                 running.cancel()
                 assert (await other.open(url)).status == 200

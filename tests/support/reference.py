@@ -29,9 +29,7 @@ class Expected:
     grant: str | None = None
 
 
-def decide(
-    source: PolicySource, request: AccessRequest, at: datetime, grants: Sequence[Grant] = ()
-) -> Expected:
+def decide(source: PolicySource, request: AccessRequest, at: datetime, grants: Sequence[Grant] = ()) -> Expected:
     segment = segment_of(source, request)
     if segment is None:
         return Expected(Action.BLOCK, None)

@@ -150,6 +150,7 @@ def _settings(raw: RawConfig) -> Settings:
         upstream_ca=None if raw.upstream_ca == "system" else FilePath(raw.upstream_ca),
         internal_destinations=tuple(raw.destinations.internal),
         lists=tuple(map(_list_source, raw.lists)),
+        zone=raw.zone,
         store=raw.store,
     )
 

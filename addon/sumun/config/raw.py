@@ -228,7 +228,9 @@ class RawRule(_Raw):
     reference: Line = Field(default="", description="Number or title of the order behind the rule.")
     authority: Line = Field(default="", description="Who ordered it.")
     review: Day | None = Field(default=None, description="Date by which somebody looks at the rule again.")
-    ttl: Duration | None = Field(default=None, description="How long a warning or a justification is remembered.")
+    ttl: Duration | None = Field(
+        default=None, description="How long a warning or a justification is remembered; 8h if it is not said."
+    )
     approver: Line = Field(default="", description="Who may approve a justification.")
     tenant: dict[HeaderName, HeaderValue] | None = Field(
         default=None, description="Header fields that keep a service to the organisation's own workspace."

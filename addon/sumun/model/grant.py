@@ -141,12 +141,12 @@ class GrantChanged:
         """What happened to this grant."""
         return cls(
             at, change, grant.id, grant.kind, grant.segment, grant.rule, grant.service, grant.name,
-            str(grant.client or ""), grant.user or "", grant.until, grant.reason, grant.purpose, grant.approver, by,
+            _plain(grant.client), grant.user or "", grant.until, grant.reason, grant.purpose, grant.approver, by,
             incident,
         )  # fmt: skip
 
     @classmethod
-    def about(
+    def about(  # noqa: PLR0913, PLR0917 - an event says all of this
         cls,
         subject: Subject,
         id_: str,
@@ -163,3 +163,10 @@ class GrantChanged:
             at, change, id_, kind, subject.segment, subject.rule, subject.service, subject.name,
             str(subject.client), reason=reason, purpose=purpose, incident=incident, by=by,
         )  # fmt: skip
+
+
+def _plain(client: IPNetwork | None) -> str:
+    """One address as an address."""
+    if client is None:
+        return ""
+    return str(client.network_address if client.num_addresses == 1 else client)

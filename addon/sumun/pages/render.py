@@ -28,7 +28,7 @@ _GRPC_STATUS = {403: "7", 400: "3"}
 """PERMISSION_DENIED, INVALID_ARGUMENT, UNAVAILABLE (gRPC, statuscodes.md)."""
 
 
-def render(
+def render(  # noqa: PLR0913 - each is said by name
     asked: Asked,
     decision: Decision,
     *,
@@ -41,8 +41,9 @@ def render(
 ) -> Page:
     """Answer a request that policy does not let through.
 
-    ``offer`` is what the person can do on the page; ``segment`` is None for a client of no segment, ``incident`` the id of the event, ``at`` aware. Total: hostile text
-    is cleaned and escaped, a decision that lets through is told as a block. Status 403; 204 for a CORS preflight.
+    ``offer`` is what the person can do on the page, ``segment`` None for a client of no segment, ``incident`` the id of
+    the event, ``at`` aware. Total: hostile text is cleaned and escaped, a decision that lets through is told as a
+    block. Status 403; 204 for a CORS preflight.
     """
     case = Case(asked, organisation, incident, at)
     language = negotiate(asked.accept_language, LANGUAGES)
@@ -57,7 +58,7 @@ def render_failure(asked: Asked, *, kind: Failure, organisation: Organisation, i
     return _page(asked, story, None)
 
 
-def render_result(  # noqa: PLR0913 - each is said by name
+def render_result(
     asked: Asked, *, kind: Result, back: str, organisation: Organisation, incident: str, at: datetime
 ) -> Page:
     """Answer a form that was sent; ``back`` is a path on the same site, or empty."""
@@ -74,7 +75,9 @@ def _page(asked: Asked, story: Story, service: Service | None) -> Page:
 def _in_form(form: Form, asked: Asked, story: Story, service: Service | None) -> Page:
     match form:
         case Form.PAGE:
-            fields = headers.common("text/html; charset=utf-8", story) + headers.for_pages(STYLE_HASH, forms=story.offer is not None)
+            fields = headers.common("text/html; charset=utf-8", story) + headers.for_pages(
+                STYLE_HASH, forms=story.offer is not None
+            )
             return Page(story.status, fields, html(story))
         case Form.PREFLIGHT:
             return Page(204, headers.common(_TEXT, story) + headers.preflight(asked), b"")

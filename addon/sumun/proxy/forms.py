@@ -167,9 +167,7 @@ class Forms:
         client, at = plain(translate.client_address(flow)), self._teller.clock()
         segment = self._teller.policy().segment_of(client)
         if segment is None or translate.authorities(flow).problem:
-            enforce.bare(flow, 403, "refused")
-            assert flow.response
-            return flow.response
+            return http.Response.make(403, b"refused\n", {"content-type": "text/plain", "cache-control": "no-store"})
         incident = ""
         try:
             sent = self._sent(flow, client, at)

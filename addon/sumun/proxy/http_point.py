@@ -141,7 +141,8 @@ class HttpPoint:
         try:
             page = self.pages(
                 translate.asked(case.flow), decision, segment=case.segment, organisation=self.organisation(),
-                incident=incident, at=case.at, data_exposed=DataExposed.NONE, offer=self._offer(case, decision, incident),
+                incident=incident, at=case.at, data_exposed=DataExposed.NONE,
+                offer=self._offer(case, decision, incident),
             )  # fmt: skip
             case.flow.response = enforce.response(page)
         except Exception:  # the decision stands, shown or not

@@ -25,7 +25,7 @@ class Resolver(Protocol):
 class Pages(Protocol):
     """Shows a decision to a person or to a program."""
 
-    def __call__(
+    def __call__(  # noqa: PLR0913 - each is said by name
         self,
         asked: Asked,
         decision: Decision,

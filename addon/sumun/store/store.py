@@ -18,15 +18,23 @@ from sumun.store import rows
 from sumun.store.faults import Full, StoreFault, Used
 from sumun.store.tables import about, grants, justifications, reviews, used_forms
 
-MOST_IN_FORCE = 100_000
-"""Grants that hold at once."""
-MOST_OPEN, MOST_OPEN_PER_CLIENT = 10_000, 20
-"""Justifications, and requests for review, that wait: in all, and of one client."""
 DENIAL_SHOWN = timedelta(days=1)
 """How long a page says that a request was denied."""
 _KEPT = timedelta(days=400)
 """How long what has ended stays on record."""
 _IN_FORCE, _LAPSED, _REVOKED = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much there may be; what is more is refused."""
+
+    in_force: int = 100_000
+    """Grants that hold at once."""
+    waiting: int = 10_000
+    """Justifications that wait, and requests for review, each."""
+    of_one_client: int = 20
+    """The same, of one client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +58,22 @@ class Snapshot:
 class Store:
     """May be used from any thread; every method may wait, and raises StoreFault."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, bounds: Bounds = Bounds()) -> None:  # noqa: B008 - frozen
         """Take an engine; nothing is connected yet."""
+        self._bounds = bounds
         self._engine = engine
         self._reading = engine.execution_options(writes=False)
         self._prepared = False
 
     @classmethod
-    def at(cls, url: str, state: Path) -> Store:
+    def at(cls, url: str, state: Path, bounds: Bounds = Bounds()) -> Store:  # noqa: B008 - frozen
         """The store that the configuration names; raises StoreFault for a URL that cannot be one."""
-        return cls(opening.engine_for(url, state))
+        return cls(opening.engine_for(url, state), bounds)
+
+    @property
+    def kind(self) -> str:
+        """``sqlite`` or ``postgresql``: a metric label."""
+        return self._engine.dialect.name
 
     def close(self) -> None:
         """Let go of connections."""
@@ -78,12 +92,12 @@ class Store:
         waits, denied = justifications.c.state == AskedState.PENDING, justifications.c.state == AskedState.DENIED
         with self._read() as connection:
             version = _version(connection)
-            held = connection.execute(select(grants).where(_holds(now)).limit(MOST_IN_FORCE)).mappings().all()
+            held = connection.execute(select(grants).where(_holds(now)).limit(self._bounds.in_force)).mappings().all()
             asked = connection.execute(
                 select(justifications)
                 .where(or_(waits, and_(denied, justifications.c.decided > lately)))
                 .order_by(justifications.c.asked)
-                .limit(2 * MOST_OPEN)
+                .limit(2 * self._bounds.waiting)
             ).mappings()
             answers = {rows.to_subject(row): row["state"] == AskedState.PENDING for row in asked}
         return Snapshot(version, tuple(map(rows.to_grant, held)), answers)
@@ -94,7 +108,7 @@ class Store:
         """Put a grant in force; with a form that was not sent before, else raises Used."""
         with self._change() as connection:
             _use(connection, form)
-            _bounded(connection, grants, _holds(rows.instant(at)), MOST_IN_FORCE, "grants are in force")
+            _bounded(connection, grants, _holds(rows.instant(at)), self._bounds.in_force, "grants are in force")
             connection.execute(insert(grants).values(rows.of_grant(grant, at)))
 
     def ask(self, asked: Justification, form: Form) -> None:
@@ -102,7 +116,7 @@ class Store:
         with self._change() as connection:
             _use(connection, form)
             waits = justifications.c.state == AskedState.PENDING
-            _bounded_queue(connection, justifications, waits, asked.subject, "requests wait for an approver")
+            self._bound(connection, justifications, waits, asked.subject, "requests wait for an approver")
             connection.execute(
                 insert(justifications).values(
                     id=asked.id, **rows.of_subject(asked.subject), approver=asked.approver, reason=asked.reason,
@@ -114,7 +128,7 @@ class Store:
         """Queue a request for review; raises Used, and Full where too many wait."""
         with self._change() as connection:
             _use(connection, form)
-            _bounded_queue(connection, reviews, reviews.c.closed.is_(None), review.subject, "reviews wait")
+            self._bound(connection, reviews, reviews.c.closed.is_(None), review.subject, "reviews wait")
             connection.execute(
                 insert(reviews).values(
                     id=review.id, **rows.of_subject(review.subject), incident=review.incident, text=review.text,
@@ -220,6 +234,13 @@ class Store:
             opening.prepare(self._engine)
             self._prepared = True
 
+    def _bound(
+        self, connection: Connection, table: Table, waits: ColumnElement[bool], subject: Subject, what: str
+    ) -> None:
+        _bounded(connection, table, waits, self._bounds.waiting, what)
+        theirs = and_(waits, table.c.client == str(subject.client))
+        _bounded(connection, table, theirs, self._bounds.of_one_client, f"{what}, all from one client")
+
     def _settle(
         self, connection: Connection, id_: str, at: datetime, state: AskedState, by: str
     ) -> Justification | None:
@@ -250,14 +271,6 @@ def _use(connection: Connection, form: Form | None) -> None:
             connection.execute(insert(used_forms).values(nonce=form.nonce, expires=rows.instant(form.expires)))
     except IntegrityError:
         raise Used from None
-
-
-def _bounded_queue(
-    connection: Connection, table: Table, waits: ColumnElement[bool], subject: Subject, what: str
-) -> None:
-    _bounded(connection, table, waits, MOST_OPEN, what)
-    theirs = and_(waits, table.c.client == str(subject.client))
-    _bounded(connection, table, theirs, MOST_OPEN_PER_CLIENT, f"{what}, all from one client")
 
 
 def _bounded(connection: Connection, table: Table, which: ColumnElement[bool], most: int, what: str) -> None:
@@ -298,4 +311,4 @@ def passing(  # noqa: PLR0913 - a grant says all of this
     )  # fmt: skip
 
 
-__all__ = ["Form", "Full", "Snapshot", "Store", "StoreFault", "Used", "passing"]
+__all__ = ["Bounds", "Form", "Full", "Snapshot", "Store", "StoreFault", "Used", "passing"]

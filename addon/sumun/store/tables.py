@@ -13,10 +13,19 @@ _ID, _WORD, _NAME, _TEXT = String(40), String(64), String(255), String(2000)
 # Instants are whole microseconds since 1970: both databases compare them alike, and no driver guesses a time zone.
 _INSTANT = BigInteger
 
-about = Table("sumun_about", metadata, Column("key", _WORD, primary_key=True), Column("value", BigInteger, nullable=False))
+about = Table(
+    "sumun_about", metadata, Column("key", _WORD, primary_key=True), Column("value", BigInteger, nullable=False)
+)
 """``schema``, and ``version``: it grows with every change, so that asking whether anything changed is one small read."""
 
-_subject = (("segment", _WORD), ("rule", _WORD), ("service", _WORD), ("name", _NAME), ("client", _WORD), ("user", _NAME))
+_subject = (
+    ("segment", _WORD),
+    ("rule", _WORD),
+    ("service", _WORD),
+    ("name", _NAME),
+    ("client", _WORD),
+    ("user", _NAME),
+)
 
 
 def _who_and_what() -> list[Column[str]]:

@@ -66,7 +66,8 @@ class Watch:
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            await asyncio.sleep(INTERVAL if await self.look() else _AFTER_FAULT)
+            found = await self.look()
+            await asyncio.sleep(INTERVAL if found else _AFTER_FAULT)
 
     def _look(self) -> None:
         now = self._clock()

@@ -54,8 +54,8 @@ def to_ecs(changed: GrantChanged) -> dict[str, Any]:
         "@timestamp": at,
         "ecs": {"version": ECS_VERSION},
         "event": {
-            "id": new_id(changed.at), "kind": "event", "category": ["iam"], "type": _TYPES.get(changed.change, ["info"]),
-            "outcome": "success", "action": f"{changed.kind or REVIEW}_{changed.change}",
+            "id": new_id(changed.at), "kind": "event", "category": ["iam"],
+            "type": _TYPES.get(changed.change, ["info"]), "outcome": "success", "action": f"{changed.kind or REVIEW}_{changed.change}",
         },
         "source": _present({"ip": changed.client if changed.client and "/" not in changed.client else None}),
         "user": _present({"name": clean(changed.user)}),
@@ -63,7 +63,7 @@ def to_ecs(changed: GrantChanged) -> dict[str, Any]:
         "observer": {"ingress": {"zone": changed.segment}} if changed.segment else None,
         "rule": _present({"id": changed.rule}),
         "sumun": {
-            "segment": changed.segment,
+            **_present({"segment": changed.segment}),
             "service": changed.service or "none",
             "grant": _present({
                 "id": changed.id, "kind": str(changed.kind or REVIEW), "change": str(changed.change),

@@ -68,6 +68,7 @@ class Metrics:
         self.store_up = Gauge(
             "sumun_store_up",
             "1 if every process found the store when it looked last",
+            ["kind"],
             registry=registry,
             multiprocess_mode="livemin",
         )
