@@ -282,5 +282,5 @@ def test_of_many_who_make_the_key_all_have_one(tmp_path: Path) -> None:
 
 def test_a_damaged_key_is_named(tmp_path: Path) -> None:
     (tmp_path / "forms.key").write_bytes(b"short")
-    with pytest.raises(StoreFault, match="forms.key"):
+    with pytest.raises(StoreFault, match=r"forms\.key"):
         form_key(tmp_path)

@@ -156,7 +156,8 @@ def test_a_page_stands_in_no_frame_and_no_script_can_read_its_ticket(tmp_path: P
 @pytest.mark.parametrize(
     "path",
     [
-        '/"><script>alert(1)</script>', "/?x=</textarea><script>alert(1)</script>", "//evil.example/", "/\\evil.example",
+        '/"><script>alert(1)</script>', "/?x=</textarea><script>alert(1)</script>", "//evil.example/",
+        "/\\evil.example",
         "/%0d%0aSet-Cookie:%20x=1", "/./..//evil.example", "/" + "a" * 9000, "/.well-known/sumun/acknowledge",
     ],
     ids=lambda path: path[:20],

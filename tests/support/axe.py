@@ -42,7 +42,6 @@ def violations(browser: Browser) -> list[dict[str, Any]]:
     """What axe finds on the page shown: ids and the elements concerned."""
     browser.evaluate(source() + ";0")
     options = f"{{runOnly: {{type: 'tag', values: {_RULES}}}}}"
-    found = browser.evaluate(
-        f"axe.run(document, {options}).then(r => r.violations.map(v => ({{id: v.id, nodes: v.nodes.map(n => n.html)}})))"
-    )
+    short = "r => r.violations.map(v => ({id: v.id, nodes: v.nodes.map(n => n.html)}))"
+    found = browser.evaluate(f"axe.run(document, {options}).then({short})")
     return list(found)

@@ -102,5 +102,5 @@ def _pages(config: Path) -> Mapping[str, Page]:
 
 def _index(names: list[str]) -> Page:
     items = "\n".join(f'<li><a href="{escape_html(name)}">{escape_html(name)}</a></li>' for name in sorted(names))
-    text = f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Pages</title>\n<ul>\n{items}\n</ul>\n</html>\n'
-    return Page(200, _INDEX_HEADERS, text.encode())
+    head = '<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>Pages</title>\n<h1>Pages</h1>\n'
+    return Page(200, _INDEX_HEADERS, f"{head}<ul>\n{items}\n</ul>\n</html>\n".encode())

@@ -1,4 +1,4 @@
-"""Every page in every state, with the organisation's own words: for the administrator to look at. The tickets are void."""
+"""Every page in every state, with the organisation's own words, for the administrator to look at; tickets are void."""
 
 from __future__ import annotations
 

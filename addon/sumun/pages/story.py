@@ -151,7 +151,7 @@ def tell_decision(
         badge=talk.badge,
         heading=talk.heading.format(service=service) if service else talk.heading_site,
         lead=talk.lead,
-        next=words.ask_contact if case.organisation.contact.strip() else words.ask_administrator,
+        next=words.questions if can_pass else _ask(case, words),
         why=own or (words.reasons[decision.reason],),
         quoted=bool(own),
         notice="" if can_pass or not held else words.no_passing_on,
@@ -203,6 +203,10 @@ def tell_result(case: Case, language: str, kind: Result, back: str) -> Story:
         back=back,
     )
     return _placed(told, case, "")
+
+
+def _ask(case: Case, words: Words) -> str:
+    return words.ask_contact if case.organisation.contact.strip() else words.ask_administrator
 
 
 def _remembered(offer: Offer | None, words: Words, what: str) -> str:

@@ -111,6 +111,7 @@ class Words:
     pending: str
     pending_hint: str
     look_again: str
+    questions: str
     denied: str
     review_title: str
     review_label: str

@@ -58,7 +58,7 @@ class Snapshot:
 class Store:
     """May be used from any thread; every method may wait, and raises StoreFault."""
 
-    def __init__(self, engine: Engine, bounds: Bounds = Bounds()) -> None:  # noqa: B008 - frozen
+    def __init__(self, engine: Engine, bounds: Bounds = Bounds()) -> None:
         """Take an engine; nothing is connected yet."""
         self._bounds = bounds
         self._engine = engine
@@ -66,7 +66,7 @@ class Store:
         self._prepared = False
 
     @classmethod
-    def at(cls, url: str, state: Path, bounds: Bounds = Bounds()) -> Store:  # noqa: B008 - frozen
+    def at(cls, url: str, state: Path, bounds: Bounds = Bounds()) -> Store:
         """The store that the configuration names; raises StoreFault for a URL that cannot be one."""
         return cls(opening.engine_for(url, state), bounds)
 

@@ -16,7 +16,7 @@ _INSTANT = BigInteger
 about = Table(
     "sumun_about", metadata, Column("key", _WORD, primary_key=True), Column("value", BigInteger, nullable=False)
 )
-"""``schema``, and ``version``: it grows with every change, so that asking whether anything changed is one small read."""
+"""``schema``, and ``version``, which grows with every change: whether anything changed is one small read."""
 
 _subject = (
     ("segment", _WORD),

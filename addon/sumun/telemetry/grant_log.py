@@ -55,7 +55,8 @@ def to_ecs(changed: GrantChanged) -> dict[str, Any]:
         "ecs": {"version": ECS_VERSION},
         "event": {
             "id": new_id(changed.at), "kind": "event", "category": ["iam"],
-            "type": _TYPES.get(changed.change, ["info"]), "outcome": "success", "action": f"{changed.kind or REVIEW}_{changed.change}",
+            "type": _TYPES.get(changed.change, ["info"]), "outcome": "success",
+            "action": f"{changed.kind or REVIEW}_{changed.change}",
         },
         "source": _present({"ip": changed.client if changed.client and "/" not in changed.client else None}),
         "user": _present({"name": clean(changed.user)}),
