@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -54,7 +56,19 @@ class Attempt:
         return AccessDecided(at, Point.DNS, request, self.outcome, self.verdict, self.exposed, context)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """Answers that count alike."""
+
+    asked: tuple[str, Protocol, str]
+    """Segment, protocol and type of the query, as metrics have them."""
+    rcode: str
+    source: Source
+    counting: Callable[[int], None] | None
+    """Counts attempts; None: these are none."""
+
+
+@dataclass(slots=True, eq=False)
 class Answer:
     """Octets for the client. Nothing in it depends on who asked or when, so it can be given again."""
 
@@ -65,6 +79,10 @@ class Answer:
     labels: Labels
     attempt: Attempt | None = None
     """None: no rule and no catalogue entry concerns it, and it is never logged."""
+    until: float = math.inf
+    """Seconds since 1970, before which it may be given again."""
+    kind: Kind | None = None
+    """Filled in when it is first given."""
 
 
 @dataclass(frozen=True, slots=True)

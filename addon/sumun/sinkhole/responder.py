@@ -24,7 +24,7 @@ from sumun.sinkhole.judgement import Judged
 from sumun.sinkhole.labels import rcode_label, type_label, type_text
 from sumun.sinkhole.outcome import Answer, Attempt, Drop, Forward, Labels, Protocol, Response, Source
 from sumun.sinkhole.question import Echo, Fault, Question, read
-from sumun.sinkhole.ready import ReadyAnswers
+from sumun.sinkhole.ready import ReadyAnswers, Table, find
 
 HEALTH_NAME: Final = DomainName.parse("health.sumun.invalid")
 """Answered 127.0.0.1 to clients on loopback, without policy or upstream: shows that the listener serves."""
@@ -42,10 +42,13 @@ class Responder:
         self._pages = Addresses.of(pages)
         self._ready = ReadyAnswers()
 
-    def ready(self, wire: bytes, client: IPAddress, *, at: datetime) -> Answer | None:
+    def udp_tables(self) -> dict[bytes, Table]:
+        """For each client that asked before, by the octets of its address, the answers that ``ready`` would give."""
+        return self._ready.udp_tables(self._policy())
+
+    def ready(self, wire: bytes, client: IPAddress, protocol: Protocol, *, at: datetime) -> Answer | None:
         """The answer that ``on_query`` gave to the same question in the same place, if it still holds."""
-        policy = self._policy()
-        return self._ready.find(self._ready.scope(policy, _segment_name(policy, client), client), wire, at)
+        return find(self._table(self._policy(), client, protocol), wire, at)
 
     def on_query(self, wire: bytes, client: IPAddress, protocol: Protocol, *, at: datetime) -> Response:
         """Answer a query, or say what to ask an upstream, whose reply then goes to ``on_reply``."""
@@ -62,7 +65,8 @@ class Responder:
         if judged.verdict(question.type) is Verdict.FORWARDED:
             return _forward(question, client, protocol, name, judged)
         answer = self._answer(question, question.name, judged, at)
-        self._ready.keep(self._ready.scope(policy, name, client), wire, answer, judged.full_until)
+        if question.repeats:
+            self._ready.keep(self._table(policy, client, protocol), wire, answer, judged.full_until)
         return answer
 
     def on_reply(self, forward: Forward, reply: bytes, *, at: datetime) -> Answer:
@@ -92,6 +96,9 @@ class Responder:
         if segment and segment.on_failure is FailMode.OPEN and isinstance(question, Question):
             return _forward(question, client, protocol, name, None)
         return Answer(answers.message(question.echo, Rcode.SERVFAIL), "SERVFAIL", Source.ERROR, Labels(name))
+
+    def _table(self, policy: Policy, client: IPAddress, protocol: Protocol) -> Table:
+        return self._ready.table(policy, client, protocol, lambda: _segment_name(policy, client))
 
     def _chain(self, forward: Forward, reply: bytes, at: datetime) -> list[tuple[DomainName, Judged]]:
         """The names that a reply leads to, judged: a name is no way round the block of another.

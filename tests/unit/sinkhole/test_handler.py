@@ -75,8 +75,7 @@ class Bench:
         self.handler = Handler(
             responder=it,
             upstream=upstream or Echoing(),  # type: ignore[arg-type]  # one of the fakes above
-            events=self.events,  # type: ignore[arg-type]  # one of the fakes above
-            tally=Tally(Metrics(self.registry)),
+            tally=Tally(Metrics(self.registry), self.events),
             clock=lambda: NOON,
         )
         self.answers: list[bytes | None]
