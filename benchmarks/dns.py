@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import random
 import re
 import shutil
 import socket
@@ -62,9 +63,13 @@ def resident(pid: int) -> int:
 
 
 def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port below those that the kernel gives to clients, free for UDP and TCP."""
+    while True:
+        port = random.randrange(15_000, 30_000)
+        with suppress(OSError), socket.socket(type=socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            udp.bind(("127.0.0.1", port))
+            tcp.bind(("127.0.0.1", port))
+            return port
 
 
 def blocked_names(count: int) -> list[str]:
@@ -259,14 +264,15 @@ def table(servers: list[Server], loads: dict[str, Path]) -> str:
 
 
 def page(servers: list[Server], loads: dict[str, Path], options: argparse.Namespace, load_average: float) -> str:
+    today = datetime.now(UTC)  # noqa: TID251 - a program that is run by hand
     names = f"{options.names:,} blocked names, {options.allowed:,} allowed names answered from cache"
     return f"""# Benchmarks
 
 Written by `make bench-dns` (`benchmarks/dns.py`): run it where you mean to serve; ratios hold better than numbers.
 
-{datetime.now(UTC):%Y-%m-%d}, {platform.system()} {platform.release()}, {platform.machine()}, {os.cpu_count()} cores, \
-Python {platform.python_version()}. Load average of the machine before the run: {load_average:.1f} (above nought, other \
-programs ran beside it). {names}; dnsperf over UDP on loopback with {CLIENTS} clients; one server process each, \
+{today:%Y-%m-%d}, {platform.system()} {platform.release()}, {platform.machine()}, {os.cpu_count()} cores, \
+Python {platform.python_version()}. Load average of the machine before the run: {load_average:.1f}\
+. {names}; dnsperf over UDP on loopback with {CLIENTS} clients; one server process each, \
 one thread; medians of {options.rounds} interleaved rounds of {options.seconds} s. Sumun counts every query and logs \
 every attempt.
 

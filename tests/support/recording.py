@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from sumun.model.event import AccessDecided
@@ -23,10 +23,10 @@ class RecordingEvents:
     def counting(self, event: AccessDecided) -> Callable[[int], None]:
         return self._count
 
-    def log(self, event: AccessDecided, times: int, last: datetime) -> str:
+    def log(self, attempts: Iterable[tuple[AccessDecided, int, datetime]]) -> None:
         """As many events as attempts, all alike."""
-        self.seen += [event] * times
-        return f"incident-{len(self.seen)}"
+        for event, times, _ in attempts:
+            self.seen += [event] * times
 
     def _count(self, times: int) -> None:
         self.counted += times

@@ -10,10 +10,9 @@ import asyncio
 import logging
 import time
 from collections import Counter as Counts
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from ipaddress import ip_address
 from itertools import islice
 from typing import Protocol as Port
@@ -30,9 +29,13 @@ log = logging.getLogger("sumun.sinkhole")
 
 _INTERVAL = 0.05
 """Seconds from one handing on to the next while there is something."""
-_EVENTS = 100
-"""Distinct attempts handed to the log each time. In a flood of more, their windows grow longer than the second that
-equal attempts share otherwise, and nothing is lost."""
+_SHARE, _SHARE_AT_REST = 0.05, 0.5
+"""Parts of the interval that go into the log while queries come thick, and else. In a flood of distinct attempts
+their windows grow longer than the second that equal attempts share otherwise, and nothing is lost."""
+_THICK = 200
+"""Queries in an interval."""
+_EVENTS = 16
+"""Attempts between two looks at the clock."""
 _MAX_OPEN = 131_072
 """Distinct attempts waiting, each less than half a kilobyte; more are handed on at once, whatever becomes of them."""
 _COMPLAIN_EVERY = 10.0
@@ -47,8 +50,8 @@ class Attempts(Port):
         """What counts attempts like this one; ``log`` is owed as many."""
         ...
 
-    def log(self, event: AccessDecided, times: int, last: datetime) -> object:
-        """Log attempts that are counted already; the first was at ``event.at``."""
+    def log(self, attempts: Iterable[tuple[AccessDecided, int, datetime]]) -> None:
+        """Log attempts that are counted already: the first of them, how many were equal, and when the last was."""
         ...
 
 
@@ -156,8 +159,13 @@ class Tally:
 
     def _hand_on(self, *, everything: bool = False) -> None:
         self._due, self._flushed = False, time.monotonic()
+        share = _SHARE if self._queries.total() > _THICK else _SHARE_AT_REST
         self._count()
-        self._log(len(self._open) if everything else max(_EVENTS, len(self._open) - _MAX_OPEN))
+        until = self._flushed + _INTERVAL * share
+        while self._open and (everything or time.monotonic() < until):
+            self._log_some()
+        while len(self._open) > _MAX_OPEN:
+            self._log_some()
         if self._open:
             self._soon()
 
@@ -176,15 +184,14 @@ class Tally:
         for counts in (self._queries, self._answered, self._unsent, self._dropped):
             counts.clear()
 
-    def _log(self, most: int) -> None:
-        for key in list(islice(self._open, most)):
+    def _log_some(self) -> None:
+        attempts = []
+        for key in list(islice(self._open, _EVENTS)):
             (client, answer), seen = key, self._open.pop(key)
             if answer.attempt is not None and answer.kind is not None:
                 event = answer.attempt.event(plain(ip_address(client)), answer.kind.asked[1], seen.first)
-                self._guarded(partial(self._log_one, event, seen))
-
-    def _log_one(self, event: AccessDecided, seen: _Open) -> None:
-        self._attempts.log(event, seen.times, seen.last)
+                attempts.append((event, seen.times, seen.last))
+        self._guarded(lambda: self._attempts.log(attempts))
 
     def _guarded[T](self, do: Callable[[], T]) -> T | None:
         """The log must never stop the serving path."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -62,6 +62,7 @@ class Recorder:
         self._metrics, self._clock, self._make_id, self._limit = metrics, clock, make_id, limit
         self._spools = [Spool(sink, metrics) for sink in sinks]
         self._open: dict[tuple[object, ...], _Open] = {}
+        self._ended: list[_Open] = []
         self._counters: dict[tuple[object, ...], Callable[[int], None]] = {}
         self._lock = threading.Lock()
 
@@ -69,15 +70,22 @@ class Recorder:
         """Count the attempt, and return the id of the event that it is part of."""
         event = _bounded(event)
         self._counting(event)(1)
-        return self._note(event, 1, event.at)
+        id_ = self._note(event, 1, event.at)
+        if self._ended:
+            with self._lock:
+                self._put_ended()
+        return id_
 
     def counting(self, event: AccessDecided) -> Callable[[int], None]:
         """What counts attempts like this one, the same object for the same counters; ``log`` is owed as many."""
         return self._counting(_bounded(event))
 
-    def log(self, event: AccessDecided, times: int, last: datetime) -> str:
-        """Log equal attempts that are counted already, the first at ``event.at``; returns the id of their event."""
-        return self._note(_bounded(event), times, last)
+    def log(self, attempts: Iterable[tuple[AccessDecided, int, datetime]]) -> None:
+        """Log attempts that are counted already: the first of them, how many were equal, and when the last was."""
+        for event, times, last in attempts:
+            self._note(_bounded(event), times, last)
+        with self._lock:
+            self._put_ended()
 
     def flush(self, now: datetime) -> None:
         """Hand events whose window has ended to the sinks."""
@@ -105,7 +113,7 @@ class Recorder:
         if opened is not None and _within(opened, event.at):
             return opened
         if opened is not None:
-            self._release([key])
+            self._ended.append(self._open.pop(key))
         opened = self._open[key] = self._opened(event)
         return opened
 
@@ -156,7 +164,12 @@ class Recorder:
             self._release(list(islice(self._open, self._limit // 4 + 1)))
 
     def _release(self, keys: Sequence[tuple[object, ...]]) -> None:
-        records = [record for key in keys for record in self._records(self._open.pop(key))]
+        self._ended += [self._open.pop(key) for key in keys]
+        self._put_ended()
+
+    def _put_ended(self) -> None:
+        ended, self._ended = self._ended, []
+        records = [record for opened in ended for record in self._records(opened)]
         if records:
             for spool in self._spools:
                 spool.put(records)

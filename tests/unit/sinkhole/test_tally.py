@@ -7,7 +7,6 @@ from ipaddress import ip_address
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sumun.sinkhole import tally as module
 from sumun.sinkhole.outcome import Answer
 from sumun.sinkhole.tally import Tally
 from sumun.telemetry.recorder import Recorder
@@ -101,12 +100,12 @@ def test_a_flood_of_distinct_attempts_waits_and_is_not_lost() -> None:
 
     async def main() -> None:
         bench = Bench()
-        many = [(number.to_bytes(4), ANSWERS[0]) for number in range(module._EVENTS * 3)]
+        many = [(number.to_bytes(4), ANSWERS[0]) for number in range(20_000)]
         ANSWERS[0].kind = None
         bench.tally.batch(many, [], NOON, 0.001)
         bench.tally._hand_on()
         assert bench.counted.total("sumun_decisions_total") == len(many)
-        assert len(bench.tally._open) == len(many) - module._EVENTS
+        assert len(bench.tally._open) > len(many) // 2
         while bench.tally._open:
             bench.tally._hand_on()
         bench.recorder.close()

@@ -237,7 +237,7 @@ def test_attempts_counted_in_bulk_add_up_too(steps: Sequence[tuple[AccessDecided
     for event, times, bulk in steps:
         if bulk:
             recording.recorder.counting(event)(times)
-            recording.recorder.log(event, times, event.at + seconds(3))
+            recording.recorder.log([(event, times, event.at + seconds(3))])
         else:
             recording.recorder.record(event)
     recording.recorder.close()
