@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol as Port
 
 from dns.rcode import Rcode
 
@@ -19,6 +18,7 @@ from sumun.sinkhole import answers
 from sumun.sinkhole.outcome import Answer, Drop, Forward, Labels, Protocol, Response, Source
 from sumun.sinkhole.question import Echo
 from sumun.sinkhole.ready import Table
+from sumun.sinkhole.recall import Recall, Upstream
 from sumun.sinkhole.responder import Responder
 from sumun.sinkhole.tally import Tally
 from sumun.upstream.errors import UpstreamError
@@ -47,14 +47,6 @@ class _Query:
     """Seconds on the clock of durations."""
 
 
-class Upstream(Port):
-    """Who is asked what the sinkhole does not answer itself."""
-
-    async def ask(self, query: bytes) -> bytes:
-        """Raises UpstreamError, and nothing else."""
-        ...
-
-
 class Handler:
     """Bounded: a question too many is answered SERVFAIL rather than kept waiting."""
 
@@ -67,7 +59,7 @@ class Handler:
         clock: Callable[[], datetime],
     ) -> None:
         self._responder = responder
-        self._upstream = upstream
+        self._recall = Recall(upstream, clock=clock)
         self._tally = tally
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
@@ -112,6 +104,7 @@ class Handler:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._recall.close()
         self.settle()
 
     def _response(self, query: _Query) -> Response:
@@ -141,6 +134,9 @@ class Handler:
         return _servfail(Echo(flags_of(query.wire)), Labels(UNKNOWN_SEGMENT))
 
     def _pass_on(self, query: _Query, forward: Forward) -> None:
+        if known := self._known(query, forward):
+            self._finish(query, known)
+            return
         if len(self._tasks) >= _MAX_IN_FLIGHT or self._per_client[query.client] >= _MAX_PER_CLIENT:
             why = "too many questions wait for the resolvers"
             self._finish(query, self._responder.on_upstream_failure(forward, why))
@@ -150,6 +146,18 @@ class Handler:
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._passed(query, done))
 
+    def _known(self, query: _Query, forward: Forward) -> Answer | None:
+        try:
+            reply = self._recall.known(forward.query, query.at)
+            if reply is None:
+                return None
+            answer = self._responder.on_reply(forward, reply.wire, at=query.at, known=reply.known)
+            self._responder.keep(forward, query.wire, query.protocol, answer)
+        except Exception:  # noqa: BLE001 - what is remembered must never stop what can be asked
+            self._complain("looking into the cache")
+            return None
+        return answer
+
     def _passed(self, query: _Query, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._per_client[query.client] -= 1
@@ -158,8 +166,8 @@ class Handler:
 
     async def _ask(self, query: _Query, forward: Forward) -> None:
         try:
-            reply = await self._upstream.ask(forward.query)
-            answer = self._responder.on_reply(forward, reply, at=self._clock())
+            reply = await self._recall.ask(forward.query)
+            answer = self._responder.on_reply(forward, reply.wire, at=self._clock(), known=reply.known)
         except UpstreamError as fault:
             self._warn(fault)  # names the resolvers, which is not for clients to read
             answer = self._responder.on_upstream_failure(forward, "no upstream resolver answered")

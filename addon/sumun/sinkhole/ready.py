@@ -64,7 +64,7 @@ class ReadyAnswers:
         if len(wire) > _MAX_QUERY:
             return
         if until is not None:
-            answer.until = until.timestamp()
+            answer.until = min(answer.until, until.timestamp())
         if self._count >= _MAX_ANSWERS:
             self._make_room()
         self._count += wire[2:] not in table
@@ -85,7 +85,7 @@ class ReadyAnswers:
 def find(table: Table, wire: bytes, at: datetime) -> Answer | None:
     """The answer to these octets, if it still holds at this instant."""
     answer = table.get(wire[2:])
-    return answer if answer is not None and at.timestamp() < answer.until else None
+    return answer if answer is not None and answer.lives(at.timestamp()) else None
 
 
 def _segments_that_name_clients(policy: Policy) -> frozenset[str]:

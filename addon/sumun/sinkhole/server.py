@@ -11,7 +11,8 @@ from datetime import datetime
 from sumun.config.settings import Listener, Settings
 from sumun.model.fault import OperatorFault
 from sumun.policy.engine import Policy
-from sumun.sinkhole.handler import Handler, Upstream
+from sumun.sinkhole.handler import Handler
+from sumun.sinkhole.recall import Upstream
 from sumun.sinkhole.responder import Responder
 from sumun.sinkhole.tally import Attempts, Tally
 from sumun.sinkhole.tcp import TcpListener

@@ -82,7 +82,7 @@ class UdpListener:
             client = names[name + first : name + last]
             table = tables.get(client)
             answer = None if table is None else table.get(octets[begin : begin + length - 2])
-            if answer is None or answer.until <= now:
+            if answer is None or (answer.until <= now and not answer.lives(now)):
                 others.append(slot)
                 continue
             body = answer.body
