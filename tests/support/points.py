@@ -31,7 +31,7 @@ from sumun.proxy.telling import Teller
 from sumun.sinkhole.outcome import Answer, Forward
 from sumun.sinkhole.responder import Responder
 from sumun.telemetry.metrics import Metrics
-from tests.support.recording import RecordingEvents
+from tests.support.proxies import RecordingEvents
 
 PAGES = PagesListener(ip_address("192.0.2.81"), None, 80, 443)
 
@@ -91,12 +91,12 @@ class Points:
         """Run the hooks on a decrypted request."""
         self._at = at
         flow = _flow(request)
-        self._events.take()
+        self._events.seen.clear()
         with taddons.context(Proxyserver()):
             self._addon.requestheaders(flow)
             if flow.response is None:
                 self._addon.request(flow)
-        events = tuple(self._events.take())
+        events = tuple(self._events.seen)
         status = flow.response.status_code if flow.response else None
         return Seen(events[0].verdict if events else Verdict.FORWARDED, status, events)
 
