@@ -69,6 +69,11 @@ def load(config: Path) -> Loaded:
     return build(read_sources(config), at=now())
 
 
+def settings_in_force(config: Path) -> Settings:
+    """The settings of the file, or of the last good one where it is faulty; raises OperatorFault."""
+    return ActivePolicy.start(config, clock=now).current.config.settings
+
+
 def catalogue() -> tuple[Service, ...]:
     """Every service of the catalogue; raises LoadError or ConfigError."""
     return build_services(read_services())
@@ -76,7 +81,7 @@ def catalogue() -> tuple[Service, ...]:
 
 def prepare(config: Path, roles: Sequence[Role]) -> Settings:
     """Everything that must be there before a worker starts; raises LoadError, ConfigError or CannotStart."""
-    settings = ActivePolicy.start(config, clock=now).current.config.settings
+    settings = settings_in_force(config)
     try:
         settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings.state.chmod(0o700)
