@@ -73,6 +73,11 @@ def load(config: Path) -> Loaded:
     return build(read_sources(config), at=now())
 
 
+def settings_in_force(config: Path) -> Settings:
+    """The settings of the file, or of the last good one where it is faulty; raises OperatorFault."""
+    return ActivePolicy.start(config, clock=now).current.config.settings
+
+
 def catalogue() -> tuple[Service, ...]:
     """Every service of the catalogue; raises LoadError or ConfigError."""
     return build_services(read_services())
@@ -80,7 +85,7 @@ def catalogue() -> tuple[Service, ...]:
 
 def prepare(config: Path, roles: Sequence[Role]) -> Settings:
     """Everything that must be there before a worker starts; raises LoadError, ConfigError or CannotStart."""
-    settings = ActivePolicy.start(config, clock=now).current.config.settings
+    settings = settings_in_force(config)
     try:
         settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings.state.chmod(0o700)
@@ -100,7 +105,7 @@ def workers(role: Role, settings: Settings) -> int:
 def authority(state: Path, *, create: bool = True) -> CertificateAuthority:
     """The certificate authority in this state folder, made where there is none yet; raises CannotStart."""
     try:
-        from sumun.proxy.ca import CaFault, ensure_ca, load_ca  # noqa: PLC0415  # an extra, see above
+        from sumun.proxy.ca import CaFault, ensure_ca, load_ca
     except ImportError as error:
         raise CannotStart("the proxy needs mitmproxy: install `sumun[proxy]`") from error
     folder = state / "ca"
@@ -137,14 +142,14 @@ def _beginnings(config: Path, identity: str) -> tuple[ActivePolicy, Metrics, Rec
 
 def mitmproxy_addons() -> list[object]:
     """What addon/sumun_addon.py gives to a mitmproxy that somebody else runs."""
-    from sumun.proxy.shim import Shim  # noqa: PLC0415  # see _PARTS
+    from sumun.proxy.shim import Shim
 
     return [Shim(_inside_mitmproxy)]
 
 
 def _inside_mitmproxy(config: Path) -> list[object]:
-    from sumun.pages.render import render  # noqa: PLC0415
-    from sumun.proxy.server import standalone_addon  # noqa: PLC0415
+    from sumun.pages.render import render
+    from sumun.proxy.server import standalone_addon
 
     prepare(config, [Role.PROXY])
     active, metrics, recorder = _beginnings(config, f"{Role.PROXY}-0")
@@ -208,7 +213,7 @@ def _upstreams(settings: Settings, metrics: Metrics) -> Upstreams:
 
 
 def _sinkhole(active: ActivePolicy, metrics: Metrics, recorder: Recorder, at_the_end: AsyncExitStack) -> Part:
-    from sumun.sinkhole.server import Sinkhole  # noqa: PLC0415  # each process loads its own role only
+    from sumun.sinkhole.server import Sinkhole
 
     settings = active.current.config.settings
     upstreams = _upstreams(settings, metrics)
@@ -226,8 +231,8 @@ def _sinkhole(active: ActivePolicy, metrics: Metrics, recorder: Recorder, at_the
 
 
 def _proxy(active: ActivePolicy, metrics: Metrics, recorder: Recorder, at_the_end: AsyncExitStack) -> Part:
-    from sumun.pages.render import render  # noqa: PLC0415
-    from sumun.proxy.server import Proxy  # noqa: PLC0415
+    from sumun.pages.render import render
+    from sumun.proxy.server import Proxy
 
     settings = active.current.config.settings
     upstreams = _upstreams(settings, metrics)
@@ -247,7 +252,7 @@ def _proxy(active: ActivePolicy, metrics: Metrics, recorder: Recorder, at_the_en
 
 
 def _console(active: ActivePolicy, _metrics: Metrics, _recorder: Recorder, _at_the_end: AsyncExitStack) -> Part:
-    from sumun.console.console import Console  # noqa: PLC0415
+    from sumun.console.console import Console
 
     settings = active.current.config.settings
     return Console(
