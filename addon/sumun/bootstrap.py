@@ -6,6 +6,7 @@ Everything is passed in; nothing is global, so two applications can live in one 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 _PROBE_LIMIT = 2.0
 """Seconds that a role has to answer."""
 
+_SWITCH = 0.0002
+"""Seconds after which the thread that writes the log lets the sinkhole go on; Python's own 0.005 is fifty answers."""
+
 
 class Role(StrEnum):
     """What a process can be."""
@@ -77,6 +81,11 @@ def load(config: Path) -> Loaded:
     return build(read_sources(config), at=now())
 
 
+def settings_in_force(config: Path) -> Settings:
+    """The settings of the file, or of the last good one where it is faulty; raises OperatorFault."""
+    return ActivePolicy.start(config, clock=now).current.config.settings
+
+
 def catalogue() -> tuple[Service, ...]:
     """Every service of the catalogue; raises LoadError or ConfigError."""
     return build_services(read_services())
@@ -84,7 +93,7 @@ def catalogue() -> tuple[Service, ...]:
 
 def prepare(config: Path, roles: Sequence[Role]) -> Settings:
     """Everything that must be there before a worker starts; raises LoadError, ConfigError or CannotStart."""
-    settings = ActivePolicy.start(config, clock=now).current.config.settings
+    settings = settings_in_force(config)
     try:
         settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings.state.chmod(0o700)
@@ -105,7 +114,7 @@ def workers(role: Role, settings: Settings) -> int:
 def authority(state: Path, *, create: bool = True) -> CertificateAuthority:
     """The certificate authority in this state folder, made where there is none yet; raises CannotStart."""
     try:
-        from sumun.proxy.ca import CaFault, ensure_ca, load_ca  # noqa: PLC0415  # an extra, see above
+        from sumun.proxy.ca import CaFault, ensure_ca, load_ca
     except ImportError as error:
         raise CannotStart("the proxy needs mitmproxy: install `sumun[proxy]`") from error
     folder = state / "ca"
@@ -192,14 +201,14 @@ def granted(loaded: Loaded) -> Policy:
 
 def mitmproxy_addons() -> list[object]:
     """What addon/sumun_addon.py gives to a mitmproxy that somebody else runs."""
-    from sumun.proxy.shim import Shim  # noqa: PLC0415  # see _PARTS
+    from sumun.proxy.shim import Shim
 
     return [Shim(_inside_mitmproxy)]
 
 
 def _inside_mitmproxy(config: Path) -> list[object]:
-    from sumun.pages.render import render  # noqa: PLC0415
-    from sumun.proxy.server import standalone_addon  # noqa: PLC0415
+    from sumun.pages.render import render
+    from sumun.proxy.server import standalone_addon
 
     prepare(config, [Role.PROXY])
     process = _beginnings(config, f"{Role.PROXY}-0")
@@ -262,11 +271,12 @@ def _upstreams(settings: Settings, metrics: Metrics) -> Upstreams:
 
 
 def _sinkhole(process: _Process, at_the_end: AsyncExitStack) -> Part:
-    from sumun.sinkhole.server import Sinkhole  # noqa: PLC0415  # each process loads its own role only
+    from sumun.sinkhole.server import Sinkhole
 
     settings = process.settings
     upstreams = _upstreams(settings, process.metrics)
     at_the_end.push_async_callback(upstreams.close)
+    sys.setswitchinterval(_SWITCH)
     return Sinkhole(
         settings=settings,
         policy=process.policy,
@@ -280,7 +290,7 @@ def _sinkhole(process: _Process, at_the_end: AsyncExitStack) -> Part:
 
 def _book(process: _Process) -> Book:
     """Where forms of the pages are kept; raises StoreFault."""
-    from sumun.proxy.forms import Book  # noqa: PLC0415
+    from sumun.proxy.forms import Book
 
     several = process.settings.listen.proxy.workers > 1
     settle = 2 * INTERVAL if several else 0.0
@@ -288,8 +298,8 @@ def _book(process: _Process) -> Book:
 
 
 def _proxy(process: _Process, at_the_end: AsyncExitStack) -> Part:
-    from sumun.pages.render import render  # noqa: PLC0415
-    from sumun.proxy.server import Proxy  # noqa: PLC0415
+    from sumun.pages.render import render
+    from sumun.proxy.server import Proxy
 
     settings = process.settings
     upstreams = _upstreams(settings, process.metrics)
@@ -310,7 +320,7 @@ def _proxy(process: _Process, at_the_end: AsyncExitStack) -> Part:
 
 
 def _console(process: _Process, _at_the_end: AsyncExitStack) -> Part:
-    from sumun.console.console import Console  # noqa: PLC0415
+    from sumun.console.console import Console
 
     settings = process.settings
     return Console(

@@ -141,7 +141,8 @@ def test_a_review_is_asked_for_without_a_script(tmp_path: Path) -> None:
 def test_a_page_of_another_site_cannot_confirm(tmp_path: Path) -> None:
     """It can neither frame the page, nor read its form, nor send one of its own."""
     evil = b"""<!doctype html><iframe src="http://talk.example/"></iframe>
-        <form method=post action="http://talk.example/.well-known/sumun/acknowledge"><input name=ticket value=x></form>"""
+        <form method=post action="http://talk.example/.well-known/sumun/acknowledge">
+        <input name=ticket value=x></form>"""
 
     async def attacker(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
