@@ -58,7 +58,7 @@ class Ticket:
 
 def seal(ticket: Ticket, key: bytes, client: str) -> str:
     """Sign for one client."""
-    payload = urlsafe_b64encode(json.dumps(list(asdict(ticket).values()), separators=(",", ":")).encode())
+    payload = urlsafe_b64encode(json.dumps(list(asdict(ticket).values()), ensure_ascii=False).encode())
     return f"{payload.decode()}.{_signature(payload, key, client)}"
 
 

@@ -305,7 +305,8 @@ def _way_on(flow: http.HTTPFlow, repeats: bool) -> str:
         return "/"
     if path.startswith(("//", "/\\")):
         path = "/." + path
-    return "".join(c if "!" <= c <= "~" and c != "\\" else _encoded(c) for c in path)
+    path = "".join(c if "!" <= c <= "~" and c != "\\" else _encoded(c) for c in path)
+    return path if len(path) <= MAX_URL else "/"
 
 
 def _encoded(character: str) -> str:
