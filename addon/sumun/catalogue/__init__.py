@@ -7,5 +7,7 @@ Rule 2: nothing here opens a file.
     consistency     what can be wrong between services
     reference       services -> docs/reference/catalogue.md
     lists           a list in one of FORMATS -> Entry | Refused
+    built_in        the lists that come with Sumun
+    guard           names that no list and no service may take down
     line            what a line may ask for, the same for every format
 """

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
+from sumun.catalogue.built_in import BUILT_IN, NEVER_BLOCK, RESERVED, parse_names
 from sumun.catalogue.categories import CATEGORIES
 from sumun.catalogue.faults import ServiceFault
+from sumun.catalogue.guard import NOBODY, Guard
 from sumun.catalogue.lists import FORMATS, Entry, Refused, parse_list
 from sumun.catalogue.service_file import parse_service
 from sumun.config.configuration import Config
 from sumun.config.fault import ConfigError, Fault
 from sumun.config.parse import Surroundings, parse_config_within
-from sumun.config.settings import ListSource
+from sumun.config.settings import ListSource, Settings
 from sumun.loading.sources import Sources
+from sumun.model.name import DomainName, InvalidName, parse_host
 from sumun.model.service import Pattern, Service
 from sumun.policy.compile import PolicySource, compile_policy
 from sumun.policy.engine import Policy
 
-_REFUSALS_KEPT = 100
+REFUSALS_KEPT = 100
 """Refusals of one list that are kept to be shown; all are counted."""
 
 
@@ -57,6 +61,8 @@ def build(sources: Sources, *, at: datetime | None = None) -> Loaded:
         categories=CATEGORIES,
         formats=FORMATS,
         list_digests={id_: sha256(text.encode()).hexdigest() for id_, text in sources.lists.items()},
+        lists=BUILT_IN,
+        reserved_lists=RESERVED,
         at=at,
     )
     try:
@@ -65,7 +71,7 @@ def build(sources: Sources, *, at: datetime | None = None) -> Loaded:
         raise ConfigError([*trouble.faults, *faults]) from None
     if faults:
         raise ConfigError(faults)
-    patterns, lists = _lists(config.settings.lists, sources.lists)
+    patterns, lists = _lists(config.settings, sources.lists)
     policy = compile_policy(
         PolicySource(
             segments=config.segments,
@@ -105,28 +111,52 @@ def _known(texts: Iterable[str], services: Iterable[Service]) -> frozenset[str]:
 
 
 def _lists(
-    sources: Iterable[ListSource], texts: Mapping[str, str]
+    settings: Settings, texts: Mapping[str, str]
 ) -> tuple[dict[str, tuple[Pattern, ...]], dict[str, ListStatistics]]:
     patterns: dict[str, tuple[Pattern, ...]] = {}
     statistics: dict[str, ListStatistics] = {}
-    for source in sources:
+    for source, guard in guarded(settings, texts):
         if (text := texts.get(source.id)) is None:
             statistics[source.id] = ListStatistics()
             continue
-        patterns[source.id], statistics[source.id] = _list(text, source.format)
+        patterns[source.id], statistics[source.id] = read_list(text, source.format, guard)
     return patterns, statistics
 
 
-def _list(text: str, form: str) -> tuple[tuple[Pattern, ...], ListStatistics]:
+def guarded(settings: Settings, texts: Mapping[str, str]) -> Iterator[tuple[ListSource, Guard]]:
+    """Every list that rules can use, with what it must not take down.
+
+    Clients may well be kept from the resolvers that Sumun itself asks, so the lists that come with it are not held
+    back from those; somebody else's list is: its author cannot know them.
+    """
+    needed = parse_names(texts.get(NEVER_BLOCK, ""))
+    theirs, ours = Guard([*needed, *_upstream_names(settings)]), Guard(needed)
+    for id_ in BUILT_IN:
+        if id_ in texts:
+            yield ListSource(id_, "domains"), ours
+    for source in settings.lists:
+        yield source, theirs if source.guard else NOBODY
+
+
+def _upstream_names(settings: Settings) -> Iterator[DomainName]:
+    for upstream in settings.upstreams:
+        with suppress(InvalidName):
+            host = parse_host(upstream.tls_name or upstream.host)
+            if isinstance(host, DomainName):
+                yield host
+
+
+def read_list(text: str, form: str, guard: Guard = NOBODY) -> tuple[tuple[Pattern, ...], ListStatistics]:
+    """Each entry of a list once, and what became of its lines."""
     taken: dict[Pattern, None] = {}
     refusals: list[Refused] = []
     refused = 0
-    for item in parse_list(text, form):
+    for item in parse_list(text, form, guard):
         match item:
             case Entry(pattern):
                 taken[pattern] = None
             case Refused():
                 refused += 1
-                if len(refusals) < _REFUSALS_KEPT:
+                if len(refusals) < REFUSALS_KEPT:
                     refusals.append(item)
     return tuple(taken), ListStatistics(len(taken), refused, tuple(refusals), present=True)

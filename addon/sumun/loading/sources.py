@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sumun.catalogue.built_in import RESERVED
 from sumun.config.parse import Outline, outline
 from sumun.config.settings import ListSource
 from sumun.model.fault import OperatorFault
@@ -69,9 +70,21 @@ def catalogue_folder() -> Path:
 
 
 def list_files(files: Outline) -> Iterator[tuple[ListSource, Path]]:
-    """Where the text of each list is kept: its own path, or for a subscription a copy in the state folder."""
+    """Where the text of each list is kept: its own path, or for a subscription a copy in the state folder.
+
+    The lists that come with Sumun are first, so that a faulty configuration cannot put another in their place.
+    """
+    for id_ in sorted(RESERVED):
+        path = catalogue_folder() / "lists" / f"{id_}.txt"
+        yield ListSource(id_, "domains", path), path
     for source in files.lists:
-        yield source, source.path or files.state / "lists" / f"{source.id}.txt"
+        if source.id not in RESERVED:
+            yield source, source.path or copy_of(source.id, files.state)
+
+
+def copy_of(id_: str, state: Path) -> Path:
+    """Where the copy of a subscribed list is kept."""
+    return state / "lists" / f"{id_}.txt"
 
 
 def _services(folder: Path) -> dict[str, str]:
