@@ -6,19 +6,29 @@ Everything is passed in; nothing is global, so two applications can live in one 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from sumun.config.settings import Settings
+from prometheus_client import CollectorRegistry
+
+from sumun.catalogue.built_in import BUILT_IN, parse_names
+from sumun.catalogue.consistency import Conflict, conflicts
+from sumun.config.parse import outline
+from sumun.config.settings import ListSource, Settings
 from sumun.console.probes import Probe, ProbeFailed, dns_answers, tcp_connects
 from sumun.console.view import ListView, LoadedView
 from sumun.loading.active import ActivePolicy
 from sumun.loading.build import Loaded, build, build_services
-from sumun.loading.sources import read_services, read_sources
+from sumun.loading.record import ListStore
+from sumun.loading.refresh import Refresher
+from sumun.loading.sources import read_list_text, read_never_block, read_services, read_sources
+from sumun.loading.subscriptions import importer, updater
+from sumun.loading.update import Updater
 from sumun.model.fault import OperatorFault
 from sumun.model.organisation import Organisation
 from sumun.model.service import Service
@@ -74,6 +84,26 @@ def catalogue() -> tuple[Service, ...]:
     return build_services(read_services())
 
 
+def lint() -> tuple[int, list[Conflict]]:
+    """How many services the catalogue has, and what is wrong between them; raises LoadError or ConfigError."""
+    services = catalogue()
+    return len(services), list(conflicts(services, parse_names(read_never_block())))
+
+
+def list_names(config: Path) -> tuple[str, ...]:
+    """Ids of the lists that rules can use, as far as the configuration can be read; never raises."""
+    try:
+        text = config.read_text("utf-8", errors="replace")
+    except OSError:
+        text = ""
+    return (*BUILT_IN, *(source.id for source in outline(text, file="").lists))
+
+
+def list_text(source: ListSource, state: Path) -> str | None:
+    """Text of a list at hand; None where there is none; raises LoadError."""
+    return read_list_text(source, state)
+
+
 def prepare(config: Path, roles: Sequence[Role]) -> Settings:
     """Everything that must be there before a worker starts; raises LoadError, ConfigError or CannotStart."""
     settings = ActivePolicy.start(config, clock=now).current.config.settings
@@ -115,11 +145,40 @@ async def serve(
     active, metrics, recorder = _beginnings(config, f"{role}-{index}")
     async with AsyncExitStack() as at_the_end:
         at_the_end.push_async_callback(asyncio.to_thread, recorder.close)
+        work = [active.watch(), recorder.run(), _reload_when(reload, active)]
+        if role is Role.CONSOLE:  # one process of a host fetches; all see the new copy
+            work.append(_refreshing(active, metrics, at_the_end).run())
         part = _PARTS[role](active, metrics, recorder, at_the_end)
         at_the_end.push_async_callback(part.stop)
         await part.start()
         on_ready()
-        await _until(stop, [active.watch(), recorder.run(), _reload_when(reload, active)])
+        await _until(stop, work)
+
+
+def _refreshing(active: ActivePolicy, metrics: Metrics, at_the_end: AsyncExitStack) -> Refresher:
+    started_with = active.current.config.settings
+    upstreams = _upstreams(started_with, metrics)
+    at_the_end.push_async_callback(upstreams.close)
+    return Refresher(
+        lists=lambda: active.current.config.settings.lists,
+        record=ListStore(started_with.state).record,
+        update=updater(started_with, upstreams.addresses, now, os.environ).update,
+        metrics=metrics,
+        clock=now,
+    )
+
+
+async def with_updater[T](
+    settings: Settings, do: Callable[[Updater], Awaitable[T]], *, files: Mapping[str, Path] | None = None
+) -> T:
+    """Do something with lists, outside a serving process; ``files`` stand in place of URLs; raises LoadError."""
+    if files is not None:
+        return await do(importer(settings, files, now))
+    upstreams = _upstreams(settings, Metrics(CollectorRegistry()))
+    try:
+        return await do(updater(settings, upstreams.addresses, now, os.environ))
+    finally:
+        await upstreams.close()
 
 
 def _beginnings(config: Path, identity: str) -> tuple[ActivePolicy, Metrics, Recorder]:
@@ -268,13 +327,19 @@ def _view(active: ActivePolicy) -> LoadedView:
         revision=loaded.revision,
         segments=loaded.config.segments,
         rules=loaded.config.rules,
-        lists={
-            id_: ListView(found.entries, found.refused, active.last_success if found.present else None)
-            for id_, found in loaded.lists.items()
-        },
+        lists={source.id: _list_view(source, active) for source in loaded.sources},
         last_reload_ok=active.last_reload_ok,
         last_success=active.last_success,
     )
+
+
+def _list_view(source: ListSource, active: ActivePolicy) -> ListView:
+    found, state = active.current.lists[source.id], active.current.config.settings.state
+    if not source.url:
+        return ListView(found.entries, found.refused, active.last_success if found.present else None)
+    record = ListStore(state).record(source.id)
+    since = record.confirmed_at or (active.last_success if found.present else None)
+    return ListView(found.entries, found.refused, since, record.message, subscribed=True)
 
 
 def _probes(settings: Settings, roles: Sequence[Role]) -> dict[str, Probe]:

@@ -16,6 +16,7 @@ _COMMANDS = {
     "check": ("sumun.cli.check", "check"),
     "explain": ("sumun.cli.explain", "explain"),
     "services": ("sumun.cli.services", "services"),
+    "lists": ("sumun.cli.lists", "lists"),
     "ca": ("sumun.cli.ca", "ca"),
     "healthcheck": ("sumun.cli.healthcheck", "healthcheck"),
     "completion": ("sumun.cli.completion", "completion"),

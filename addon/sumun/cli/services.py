@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from sumun import bootstrap
 from sumun.cli.options import json_option
-from sumun.cli.output import COULD_NOT, DOES_NOT_HOLD, fail, out, print_faults, print_json
+from sumun.cli.output import COULD_NOT, DOES_NOT_HOLD, err, fail, out, print_faults, print_json
 from sumun.config.fault import ConfigError, did_you_mean
 from sumun.model.fault import OperatorFault
 from sumun.model.name import DomainName, InvalidName
@@ -104,6 +105,33 @@ def find(host: str, *, as_json: bool) -> None:
         if not as_json:
             out.print(f"{escape(name.text)}: in no service of the catalogue")
         raise SystemExit(DOES_NOT_HOLD)
+
+
+@services.command()
+@json_option
+def lint(*, as_json: bool) -> None:
+    """Check every file of the catalogue, and the files against each other, before sending a change in.
+
+    Exit status 0: nothing is wrong; 1: something is.
+    """
+    try:
+        count, found = bootstrap.lint()
+    except ConfigError as error:
+        if as_json:
+            print_json({"ok": False, "faults": [asdict(fault) for fault in error.faults], "conflicts": []})
+        else:
+            print_faults(error.faults)
+        raise SystemExit(DOES_NOT_HOLD) from None
+    except OperatorFault as error:
+        fail(str(error))
+    if as_json:
+        print_json({"ok": not found, "faults": [], "conflicts": [asdict(conflict) for conflict in found]})
+    for conflict in found if not as_json else ():
+        err.print(f"[bold]{escape(conflict.service)}[/]: [red]{escape(conflict.why)}[/]")
+    if found:
+        raise SystemExit(DOES_NOT_HOLD)
+    if not as_json:
+        out.print(f"[green]{count} services, nothing is wrong[/]")
 
 
 def _domain(domain: ServiceDomain) -> dict[str, Any]:

@@ -97,6 +97,11 @@ class ListSource:
     guard: bool = True
     """Whether names that others need are refused; lists of names to allow do without."""
 
+    @property
+    def signature_url(self) -> str:
+        """Where the signature is."""
+        return self.signature or f"{self.url}.minisig"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

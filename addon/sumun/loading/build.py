@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,7 +50,11 @@ class Loaded:
     services: tuple[Service, ...]
     revision: str
     lists: Mapping[str, ListStatistics]
+    sources: tuple[ListSource, ...]
+    """Every list that rules can use: those that come with Sumun, then those of the configuration."""
     warnings: tuple[Fault, ...]
+    guards: Callable[[ListSource], Guard] = lambda _source: NOBODY
+    """What a list must not take down."""
 
 
 def build(sources: Sources, *, at: datetime | None = None) -> Loaded:
@@ -71,7 +75,9 @@ def build(sources: Sources, *, at: datetime | None = None) -> Loaded:
         raise ConfigError([*trouble.faults, *faults]) from None
     if faults:
         raise ConfigError(faults)
-    patterns, lists = _lists(config.settings, sources.lists)
+    known = (*(ListSource(id_, "domains") for id_ in BUILT_IN if id_ in sources.lists), *config.settings.lists)
+    guards = guard_for(config.settings, sources.lists.get(NEVER_BLOCK, ""))
+    patterns, lists = _lists(known, sources.lists, guards)
     policy = compile_policy(
         PolicySource(
             segments=config.segments,
@@ -83,7 +89,7 @@ def build(sources: Sources, *, at: datetime | None = None) -> Loaded:
             revision=sources.revision,
         )
     )
-    return Loaded(policy, config, services, sources.revision, lists, config.warnings)
+    return Loaded(policy, config, services, sources.revision, lists, known, config.warnings, guards)
 
 
 def build_services(texts: Mapping[str, str]) -> tuple[Service, ...]:
@@ -111,31 +117,27 @@ def _known(texts: Iterable[str], services: Iterable[Service]) -> frozenset[str]:
 
 
 def _lists(
-    settings: Settings, texts: Mapping[str, str]
+    sources: Iterable[ListSource], texts: Mapping[str, str], guards: Callable[[ListSource], Guard]
 ) -> tuple[dict[str, tuple[Pattern, ...]], dict[str, ListStatistics]]:
     patterns: dict[str, tuple[Pattern, ...]] = {}
     statistics: dict[str, ListStatistics] = {}
-    for source, guard in guarded(settings, texts):
+    for source in sources:
         if (text := texts.get(source.id)) is None:
             statistics[source.id] = ListStatistics()
             continue
-        patterns[source.id], statistics[source.id] = read_list(text, source.format, guard)
+        patterns[source.id], statistics[source.id] = read_list(text, source.format, guards(source))
     return patterns, statistics
 
 
-def guarded(settings: Settings, texts: Mapping[str, str]) -> Iterator[tuple[ListSource, Guard]]:
-    """Every list that rules can use, with what it must not take down.
+def guard_for(settings: Settings, never_block: str) -> Callable[[ListSource], Guard]:
+    """What a list must not take down; ``never_block`` is the text of the names that others need.
 
-    Clients may well be kept from the resolvers that Sumun itself asks, so the lists that come with it are not held
-    back from those; somebody else's list is: its author cannot know them.
+    The names of our own upstreams are among it: the author of a list cannot know them. The lists that come with Sumun
+    are not held back from those, since clients may well be kept from the resolvers that Sumun itself asks.
     """
-    needed = parse_names(texts.get(NEVER_BLOCK, ""))
-    theirs, ours = Guard([*needed, *_upstream_names(settings)]), Guard(needed)
-    for id_ in BUILT_IN:
-        if id_ in texts:
-            yield ListSource(id_, "domains"), ours
-    for source in settings.lists:
-        yield source, theirs if source.guard else NOBODY
+    needed = parse_names(never_block)
+    ours, theirs = Guard(needed), Guard([*needed, *_upstream_names(settings)])
+    return lambda source: ours if source.id in BUILT_IN else theirs if source.guard else NOBODY
 
 
 def _upstream_names(settings: Settings) -> Iterator[DomainName]:

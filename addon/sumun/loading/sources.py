@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sumun.catalogue.built_in import RESERVED
+from sumun.catalogue.built_in import NEVER_BLOCK, RESERVED
 from sumun.config.parse import Outline, outline
 from sumun.config.settings import ListSource
 from sumun.model.fault import OperatorFault
@@ -62,6 +62,11 @@ def read_services() -> dict[str, str]:
     return _services(catalogue_folder())
 
 
+def read_never_block() -> str:
+    """Text of the names that no list may take down; raises LoadError."""
+    return _text(catalogue_folder() / "lists" / f"{NEVER_BLOCK}.txt", _MAX_LIST, "install Sumun again")
+
+
 def catalogue_folder() -> Path:
     """The catalogue beside the code in a checkout, else the one packaged with it."""
     package = Path(__file__).parents[1]
@@ -80,6 +85,13 @@ def list_files(files: Outline) -> Iterator[tuple[ListSource, Path]]:
     for source in files.lists:
         if source.id not in RESERVED:
             yield source, source.path or copy_of(source.id, files.state)
+
+
+def read_list_text(source: ListSource, state: Path) -> str | None:
+    """Text of one list; None where it is not at hand; raises LoadError."""
+    own = catalogue_folder() / "lists" / f"{source.id}.txt" if source.id in RESERVED else source.path
+    path = own or copy_of(source.id, state)
+    return _text(path, _MAX_LIST, "") if path.is_file() else None
 
 
 def copy_of(id_: str, state: Path) -> Path:
