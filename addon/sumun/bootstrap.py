@@ -24,6 +24,8 @@ from sumun.console.probes import Probe, ProbeFailed, dns_answers, tcp_connects
 from sumun.console.view import ListView, LoadedView
 from sumun.loading.active import ActivePolicy
 from sumun.loading.build import Loaded, build, build_services
+from sumun.loading.large_lists import kept
+from sumun.loading.last_good import state_folder
 from sumun.loading.record import ListStore
 from sumun.loading.refresh import Refresher
 from sumun.loading.sources import read_list_text, read_never_block, read_services, read_sources
@@ -76,7 +78,8 @@ def now() -> datetime:
 
 def load(config: Path) -> Loaded:
     """Read and compile once; raises LoadError or ConfigError."""
-    return build(read_sources(config), at=now())
+    sources = read_sources(config)
+    return build(sources, at=now(), compile_lists=kept(state_folder(sources.config)))
 
 
 def catalogue() -> tuple[Service, ...]:

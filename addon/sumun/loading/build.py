@@ -18,14 +18,14 @@ from sumun.config.configuration import Config
 from sumun.config.fault import ConfigError, Fault
 from sumun.config.parse import Surroundings, parse_config_within
 from sumun.config.settings import ListSource, Settings
-from sumun.loading.sources import Sources
+from sumun.loading.compiler import REFUSALS_KEPT, Job, LargeList
+from sumun.loading.large_lists import Compile, in_memory
+from sumun.loading.sources import LoadError, Sources
 from sumun.model.name import DomainName, InvalidName, parse_host
 from sumun.model.service import Pattern, Service
 from sumun.policy.compile import PolicySource, compile_policy
 from sumun.policy.engine import Policy
-
-REFUSALS_KEPT = 100
-"""Refusals of one list that are kept to be shown; all are counted."""
+from sumun.policy.packed_index import PackedIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,18 @@ class Loaded:
     """What a list must not take down."""
 
 
-def build(sources: Sources, *, at: datetime | None = None) -> Loaded:
-    """Make a policy; raises ConfigError with every fault of every file. With ``at``, warns of what has ended."""
+def build(sources: Sources, *, at: datetime | None = None, compile_lists: Compile = in_memory) -> Loaded:
+    """Make a policy; raises ConfigError with every fault of every file. With ``at``, warns of what has ended.
+
+    ``compile_lists`` gives the index of the large lists, wherever it keeps it.
+    """
     services, faults = _services(sources.services)
     around = Surroundings(
         services=_known(sources.services, services),
         categories=CATEGORIES,
         formats=FORMATS,
-        list_digests={id_: sha256(text.encode()).hexdigest() for id_, text in sources.lists.items()},
+        list_digests={id_: sha256(text.encode()).hexdigest() for id_, text in sources.lists.items()}
+        | {id_: file.sha256 for id_, file in sources.large.items()},
         lists=BUILT_IN,
         reserved_lists=RESERVED,
         at=at,
@@ -78,12 +82,15 @@ def build(sources: Sources, *, at: datetime | None = None) -> Loaded:
     known = (*(ListSource(id_, "domains") for id_ in BUILT_IN if id_ in sources.lists), *config.settings.lists)
     guards = guard_for(config.settings, sources.lists.get(NEVER_BLOCK, ""))
     patterns, lists = _lists(known, sources.lists, guards)
+    large = _compiled(known, sources, config.settings, compile_lists)
+    lists |= _told(large)
     policy = compile_policy(
         PolicySource(
             segments=config.segments,
             rules=config.rules,
             services=services,
             lists=patterns,
+            large_lists=large,
             exemptions=config.exemptions,
             unknown_clients=config.unknown_clients,
             revision=sources.revision,
@@ -127,6 +134,31 @@ def _lists(
             continue
         patterns[source.id], statistics[source.id] = read_list(text, source.format, guards(source))
     return patterns, statistics
+
+
+def _compiled(
+    known: Iterable[ListSource], sources: Sources, settings: Settings, compile_lists: Compile
+) -> PackedIndex | None:
+    if not sources.large:
+        return None
+    files = [(source, sources.large[source.id]) for source in known if source.id in sources.large]
+    entries = (LargeList(s.id, s.format, str(file.path), file.sha256, s.guard) for s, file in files)
+    guarded = [*parse_names(sources.lists.get(NEVER_BLOCK, "")), *_upstream_names(settings)]
+    try:
+        return compile_lists(Job(tuple(entries), tuple(name.text for name in guarded)))
+    except LoadError as why:
+        raise ConfigError([Fault(str(sources.config_file), 0, "/lists", str(why))]) from why
+
+
+def _told(index: PackedIndex | None) -> dict[str, ListStatistics]:
+    if index is None:
+        return {}
+    return {
+        id_: ListStatistics(
+            index.counts.get(id_, 0), told["refused"], tuple(Refused(**r) for r in told["refusals"]), present=True
+        )
+        for id_, told in index.about["lists"].items()
+    }
 
 
 def guard_for(settings: Settings, never_block: str) -> Callable[[ListSource], Guard]:

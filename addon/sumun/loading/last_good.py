@@ -10,7 +10,7 @@ from typing import Any
 
 from sumun.config.parse import outline
 from sumun.loading.private_file import read_private, write_private
-from sumun.loading.sources import Sources
+from sumun.loading.sources import LargeFile, Sources
 
 FILE_NAME = "last-good.json"
 _FORMAT = 1
@@ -36,6 +36,7 @@ def save(sources: Sources, state: Path) -> None:
         "config": sources.config,
         "services": dict(sources.services),
         "lists": dict(sources.lists),
+        "large": {id_: [str(file.path), file.sha256] for id_, file in sources.large.items()},
     }
     write_private(state / FILE_NAME, json.dumps(kept, ensure_ascii=False).encode())
 
@@ -48,8 +49,19 @@ def restore(config_file: Path, state: Path) -> Sources | None:
         return None
     if not all(map(_is_texts, texts)):
         return None
-    sources = Sources(config_file, kept["config"], kept["services"], kept["lists"])
+    large = _large_files(kept.get("large", {}))
+    if large is None:
+        return None
+    sources = Sources(config_file, kept["config"], kept["services"], kept["lists"], large)
     return sources if sources.revision == kept.get("revision") else None
+
+
+def _large_files(kept: Any) -> dict[str, LargeFile] | None:
+    """Large lists by what they were; their compiled index is kept, or their files are still the same."""
+    try:
+        return {str(id_): LargeFile(Path(path), str(digest)) for id_, (path, digest) in kept.items()}
+    except (AttributeError, TypeError, ValueError):
+        return None
 
 
 def _identity(config_file: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +17,22 @@ from sumun.model.fault import OperatorFault
 _MAX_CONFIG = 4_000_000
 _MAX_SERVICE = 200_000
 _MAX_SERVICES = 10_000
-_MAX_LIST = 64_000_000
+MAX_LIST = 64_000_000
 """Octets, and files: far above anything sensible, far below what would exhaust a host."""
+LARGE = 1_000_000
+"""Octets from which on a list is compiled into a file of its own kind: some 50,000 names."""
 
 
 class LoadError(OperatorFault):
     """A file that cannot be read; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class LargeFile:
+    """A list that is too long to be held and read again with every reload."""
+
+    path: Path
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +44,15 @@ class Sources:
     services: Mapping[str, str]
     """Text of each file of the catalogue, by its path from the catalogue's folder."""
     lists: Mapping[str, str] = field(default_factory=dict)
-    """Text of each list at hand, by the list's id."""
+    """Text of each list at hand, by the list's id; large ones are not among them."""
+    large: Mapping[str, LargeFile] = field(default_factory=dict)
+    """Lists that are compiled where they lie, by the list's id."""
 
     @property
     def revision(self) -> str:
         """Twelve hexadecimal digits that change with any text, and with nothing else."""
-        texts = json.dumps([self.config, self.services, self.lists], sort_keys=True)
+        digests = {id_: file.sha256 for id_, file in self.large.items()}
+        texts = json.dumps([self.config, self.services, self.lists, digests], sort_keys=True)
         return hashlib.sha256(texts.encode()).hexdigest()[:12]
 
 
@@ -48,13 +62,25 @@ def read_sources(config: Path) -> Sources:
     A list whose file is not there is left out: whether that is a fault is for the configuration to say.
     """
     text = _text(config, _MAX_CONFIG, "write one, or name it with `--config`")
-    lists = {source.id: path for source, path in list_files(outline(text, file=str(config)))}
+    lists = {source.id: path for source, path in list_files(outline(text, file=str(config))) if path.is_file()}
+    large = {id_ for id_, path in lists.items() if path.stat().st_size >= LARGE}
     return Sources(
         config_file=config,
         config=text,
         services=read_services(),
-        lists={id_: _text(path, _MAX_LIST, "") for id_, path in lists.items() if path.is_file()},
+        lists={id_: _text(path, MAX_LIST, "") for id_, path in lists.items() if id_ not in large},
+        large={id_: LargeFile(lists[id_], _digest(lists[id_])) for id_ in sorted(large)},
     )
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size > MAX_LIST:
+                raise LoadError(f"reading `{path}`: more than {MAX_LIST:,} octets")
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as why:
+        raise LoadError(f"reading `{path}`: {(why.strerror or str(why)).lower()}") from None
 
 
 def read_services() -> dict[str, str]:
@@ -64,7 +90,7 @@ def read_services() -> dict[str, str]:
 
 def read_never_block() -> str:
     """Text of the names that no list may take down; raises LoadError."""
-    return _text(catalogue_folder() / "lists" / f"{NEVER_BLOCK}.txt", _MAX_LIST, "install Sumun again")
+    return _text(catalogue_folder() / "lists" / f"{NEVER_BLOCK}.txt", MAX_LIST, "install Sumun again")
 
 
 def catalogue_folder() -> Path:
@@ -91,7 +117,7 @@ def read_list_text(source: ListSource, state: Path) -> str | None:
     """Text of one list; None where it is not at hand; raises LoadError."""
     own = catalogue_folder() / "lists" / f"{source.id}.txt" if source.id in RESERVED else source.path
     path = own or copy_of(source.id, state)
-    return _text(path, _MAX_LIST, "") if path.is_file() else None
+    return _text(path, MAX_LIST, "") if path.is_file() else None
 
 
 def copy_of(id_: str, state: Path) -> Path:
