@@ -76,7 +76,7 @@ def sqlite(path: Path, folder: Path) -> Find:
 
 
 def marisa(path: Path, folder: Path) -> Find:
-    import marisa_trie  # type: ignore[import-not-found]  # no dependency
+    import marisa_trie  # type: ignore[import-not-found]  # noqa: PLC0415  # no dependency
 
     trie = marisa_trie.Trie(names(path))
     return lambda name: [suffix for suffix in name.suffixes() if suffix in trie]

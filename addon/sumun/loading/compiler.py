@@ -54,7 +54,7 @@ class Job:
         return sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
-def compiled(job: Job) -> Iterator[bytes]:
+def compiled(job: Job) -> Iterator[bytes | memoryview]:
     """The index piece by piece; raises LoadError where a list is no longer what the job says."""
     about: dict[str, Any] = {"lists": {}}
     return pack(_entries(job, about["lists"]), about)

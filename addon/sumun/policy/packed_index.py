@@ -55,22 +55,24 @@ class DamagedIndex(ValueError):
     """A buffer that is no index, or no longer what was written."""
 
 
-def pack(entries: Iterable[tuple[Pattern, str]], about: Mapping[str, Any]) -> Iterator[bytes]:
+def pack(entries: Iterable[tuple[Pattern, str]], about: Mapping[str, Any]) -> Iterator[bytes | memoryview]:
     """Build an index piece by piece; ``about`` is kept beside it, as JSON, as it is after the last entry."""
     gathered = _Gathered()
     for pattern, value in entries:
         gathered.add(pattern, value)
-    names = gathered.names
-    buckets = 1 << max(4, len(names).bit_length())
+    names, count = gathered.names, len(gathered.names)
+    buckets = 1 << max(4, count.bit_length())
     ordered = sorted(names)
     ordered.sort(key=lambda name: _hash(name) & (buckets - 1))
+    numbers = array("H", map(names.__getitem__, ordered))
+    names.clear()  # a hundred megabytes for a million names, and the rest needs room
     hashes = array("I", map(_hash, ordered))
     parts = {
         "roots": _cells(map(_root, ordered), buckets * _CELLS_PER_NAME),
         "cells": _cells(hashes, buckets * _CELLS_PER_NAME),
         "starts": _starts(hashes, buckets),
         "offsets": _offsets(ordered),
-        "labels": array("H", map(names.__getitem__, ordered)),
+        "labels": numbers,
         "names": b"".join(ordered),
     }
     depths = {name.count(b".") + 1 for name in ordered}
@@ -161,7 +163,7 @@ def _offsets(names: Iterable[bytes]) -> array[int]:
     return offsets
 
 
-def _written(parts: Mapping[str, Any], header: dict[str, Any]) -> Iterator[bytes]:
+def _written(parts: Mapping[str, Any], header: dict[str, Any]) -> Iterator[bytes | memoryview]:
     pieces = {name: memoryview(part).cast("B") for name, part in parts.items()}
     sizes = {name: len(piece) for name, piece in pieces.items()}
     text = json.dumps({**header, "sizes": sizes}).encode()
@@ -172,7 +174,7 @@ def _written(parts: Mapping[str, Any], header: dict[str, Any]) -> Iterator[bytes
     for part in body:
         digest.update(part)
     yield MAGIC + digest.digest()
-    yield from map(bytes, body)
+    yield from body
 
 
 def _aligned(octets: bytes) -> bytes:
@@ -214,22 +216,22 @@ class PackedIndex:
         octets = name.text.encode()
         parts = octets.rsplit(b".", 2)
         if self._has_short or len(parts) == 1:
-            return self._groups(name, octets)
+            return self._groups(name, octets, octets.split(b"."), 0, -1)
         value = crc32(parts[-2], crc32(parts[-1]))
         if (tag := self._roots[value & self._cell_mask]) and (tag == (value >> 24) % 254 + 1 or tag == _SEVERAL):
-            return self._groups(name, octets)
+            labels = octets.rsplit(b".", self._deepest)[-self._deepest :]
+            return self._groups(name, octets, labels[:-1], crc32(parts[-1]), len(parts[-1]))
         return self._glob_groups(name)
 
     def covers(self, name: DomainName) -> bool:
         """Whether any entry covers the name."""
         return bool(self.lookup(name))
 
-    def _groups(self, name: DomainName, octets: bytes) -> list[list[str]]:
-        """From the top-level domain down, as deep as any listed name goes."""
+    def _groups(self, name: DomainName, octets: bytes, labels: list[bytes], value: int, length: int) -> list[list[str]]:
+        """From the last of these labels to the first; those after them have this hash and length together."""
         cells, mask = self._cells, self._cell_mask
         found: list[list[str]] = []
-        value, length = 0, -1
-        for label in reversed(octets.rsplit(b".", self._deepest)[-self._deepest :]):
+        for label in reversed(labels):
             value = crc32(label, value)
             length += len(label) + 1
             if (tag := cells[value & mask]) and (tag == (value >> 24) % 254 + 1 or tag == _SEVERAL):
