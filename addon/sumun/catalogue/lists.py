@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from sumun.catalogue import adblock, dnsmasq, domains, dstdomain, hosts, unbound, urls, v2fly
+from sumun.catalogue import adblock, dnsmasq, domains, dstdomain, hosts, rpz, unbound, urls, v2fly
+from sumun.catalogue.detect import detected
 from sumun.catalogue.guard import NOBODY, Guard
 from sumun.catalogue.line import NotAnEntry, Wanted, vetted
 from sumun.model.name import InvalidName
@@ -27,12 +28,17 @@ FORMATS: Final[Mapping[str, Callable[[str], Iterator[Wanted]]]] = MappingProxyTy
         "domains": domains.read,
         "dstdomain": dstdomain.read,
         "hosts": hosts.read,
+        "rpz": rpz.read,
         "unbound": unbound.read,
         "urls": urls.read,
         "v2fly": v2fly.read,
     }
 )
 """Reader of one line, by the format's name in the configuration."""
+AUTO: Final = "auto"
+"""Format that stands for the one that fits best."""
+_PREFERRED: Final = ("domains", "hosts", "rpz", "adblock", "dnsmasq", "unbound", "v2fly", "dstdomain", "urls")
+"""Of formats that fit equally well, the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +64,20 @@ def parse_list(
     format: str,  # noqa: A002 - the configuration's word
     guard: Guard = NOBODY,
 ) -> Iterator[Entry | Refused]:
-    """Read a list in one of FORMATS, lazily; whatever the text, every line ends as entries, a refusal or a comment.
+    """Read a list in one of FORMATS or AUTO, lazily; every line ends as entries, a refusal or a comment.
 
     A name that would take down one that ``guard`` knows is refused.
     """
-    read = FORMATS[format]
-    for number, line in enumerate(_lines(text.removeprefix("\ufeff")), start=1):
+    text = text.removeprefix("\ufeff")
+    read = FORMATS[format_of(text) if format == AUTO else format]
+    for number, line in enumerate(_lines(text), start=1):
         yield from _line(number, line.removesuffix("\r"), read, guard)
+
+
+def format_of(text: str) -> str:
+    """The one of FORMATS that takes the most lines of a list's beginning."""
+    lines = (line.removesuffix("\r") for line in _lines(text.removeprefix("\ufeff")) if len(line) <= MAX_LINE)
+    return detected(lines, {name: FORMATS[name] for name in _PREFERRED})
 
 
 def _lines(text: str) -> Iterator[str]:

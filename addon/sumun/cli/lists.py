@@ -16,7 +16,7 @@ from rich.table import Table
 from sumun import bootstrap
 from sumun.catalogue.built_in import BUILT_IN
 from sumun.catalogue.guard import NOBODY, Guard
-from sumun.catalogue.lists import FORMATS, Entry, Refused, parse_list
+from sumun.catalogue.lists import AUTO, FORMATS, Entry, Refused, parse_list
 from sumun.cli.list_progress import bars
 from sumun.cli.options import DEFAULT_CONFIG, config_option, json_option
 from sumun.cli.output import COULD_NOT, DOES_NOT_HOLD, err, fail, out, print_faults, print_json
@@ -208,7 +208,7 @@ def _run[T](loaded: Loaded, do: Callable[[Updater], Any], files: dict[str, Path]
 
 @lists.command()
 @click.argument("what", metavar="FILE-OR-URL")
-@click.option("--format", "form", type=click.Choice(sorted(FORMATS)), default="domains", show_default=True)
+@click.option("--format", "form", type=click.Choice([AUTO, *sorted(FORMATS)]), default=AUTO, show_default=True)
 @config_option
 @json_option
 def verify(what: str, form: str, config: Path, *, as_json: bool) -> None:

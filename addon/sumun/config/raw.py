@@ -282,7 +282,7 @@ class RawList(_Raw):
     id: Id
     path: Line | None = Field(default=None, description="File, relative to the working directory.")
     url: Line | None = Field(default=None, description="Where it is published.")
-    format: Line = "domains"
+    format: Line = Field(default="domains", description="As in docs/reference/lists.md; `auto` takes what fits best.")
     refresh: Duration = Field(default=timedelta(hours=24), description="How often a subscription is asked for.")
     sha256: Annotated[str, _read(values.sha256)] | None = Field(
         default=None, description="Digest of the one version that was vetted."

@@ -12,7 +12,7 @@ from sumun.catalogue.built_in import BUILT_IN, NEVER_BLOCK, RESERVED, parse_name
 from sumun.catalogue.categories import CATEGORIES
 from sumun.catalogue.faults import ServiceFault
 from sumun.catalogue.guard import NOBODY, Guard
-from sumun.catalogue.lists import FORMATS, Entry, Refused, parse_list
+from sumun.catalogue.lists import AUTO, FORMATS, Entry, Refused, parse_list
 from sumun.catalogue.service_file import parse_service
 from sumun.config.configuration import Config
 from sumun.config.fault import ConfigError, Fault
@@ -66,7 +66,7 @@ def build(sources: Sources, *, at: datetime | None = None, compile_lists: Compil
     around = Surroundings(
         services=_known(sources.services, services),
         categories=CATEGORIES,
-        formats=FORMATS,
+        formats=(AUTO, *FORMATS),
         list_digests={id_: sha256(text.encode()).hexdigest() for id_, text in sources.lists.items()}
         | {id_: file.sha256 for id_, file in sources.large.items()},
         lists=BUILT_IN,

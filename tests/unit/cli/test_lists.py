@@ -112,7 +112,8 @@ def test_verify_takes_nothing(config: Path, tmp_path: Path) -> None:
     assert "`bing.com` would take down `bing.com`" in verified.stdout
     path.write_text("0.0.0.0 a.example\n" * 3)
     words = ["verify", str(path)]
-    assert (run(config, *words).exit_code, run(config, *words, "--format", "hosts").exit_code) == (1, 0)
+    formats = ("domains", "hosts", "auto")
+    assert [run(config, *words, "--format", form).exit_code for form in formats] == [1, 0, 0]
     assert "is not an `https://` address" in run(config, "verify", "none.txt").stderr
     assert not (tmp_path / "state" / "lists").exists()
 
