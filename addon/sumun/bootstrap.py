@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -16,9 +17,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry
 
-from sumun.catalogue.built_in import BUILT_IN, parse_names
-from sumun.catalogue.consistency import Conflict, conflicts
-from sumun.config.parse import outline
 from sumun.config.settings import ListSource, Settings
 from sumun.console.probes import Probe, ProbeFailed, dns_answers, tcp_connects
 from sumun.console.view import ListView, LoadedView
@@ -28,7 +26,7 @@ from sumun.loading.large_lists import kept
 from sumun.loading.last_good import state_folder
 from sumun.loading.record import ListStore
 from sumun.loading.refresh import Refresher
-from sumun.loading.sources import read_list_text, read_never_block, read_services, read_sources
+from sumun.loading.sources import read_services, read_sources
 from sumun.loading.subscriptions import importer, updater
 from sumun.loading.update import Updater
 from sumun.model.fault import OperatorFault
@@ -45,6 +43,9 @@ if TYPE_CHECKING:
 
 _PROBE_LIMIT = 2.0
 """Seconds that a role has to answer."""
+
+_SWITCH = 0.0002
+"""Seconds after which the thread that writes the log lets the sinkhole go on; Python's own 0.005 is fifty answers."""
 
 
 class Role(StrEnum):
@@ -82,34 +83,19 @@ def load(config: Path) -> Loaded:
     return build(sources, at=now(), compile_lists=kept(state_folder(sources.config)))
 
 
+def settings_in_force(config: Path) -> Settings:
+    """The settings of the file, or of the last good one where it is faulty; raises OperatorFault."""
+    return ActivePolicy.start(config, clock=now).current.config.settings
+
+
 def catalogue() -> tuple[Service, ...]:
     """Every service of the catalogue; raises LoadError or ConfigError."""
     return build_services(read_services())
 
 
-def lint() -> tuple[int, list[Conflict]]:
-    """How many services the catalogue has, and what is wrong between them; raises LoadError or ConfigError."""
-    services = catalogue()
-    return len(services), list(conflicts(services, parse_names(read_never_block())))
-
-
-def list_names(config: Path) -> tuple[str, ...]:
-    """Ids of the lists that rules can use, as far as the configuration can be read; never raises."""
-    try:
-        text = config.read_text("utf-8", errors="replace")
-    except OSError:
-        text = ""
-    return (*BUILT_IN, *(source.id for source in outline(text, file="").lists))
-
-
-def list_text(source: ListSource, state: Path) -> str | None:
-    """Text of a list at hand; None where there is none; raises LoadError."""
-    return read_list_text(source, state)
-
-
 def prepare(config: Path, roles: Sequence[Role]) -> Settings:
     """Everything that must be there before a worker starts; raises LoadError, ConfigError or CannotStart."""
-    settings = ActivePolicy.start(config, clock=now).current.config.settings
+    settings = settings_in_force(config)
     try:
         settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings.state.chmod(0o700)
@@ -129,7 +115,7 @@ def workers(role: Role, settings: Settings) -> int:
 def authority(state: Path, *, create: bool = True) -> CertificateAuthority:
     """The certificate authority in this state folder, made where there is none yet; raises CannotStart."""
     try:
-        from sumun.proxy.ca import CaFault, ensure_ca, load_ca  # noqa: PLC0415  # an extra, see above
+        from sumun.proxy.ca import CaFault, ensure_ca, load_ca
     except ImportError as error:
         raise CannotStart("the proxy needs mitmproxy: install `sumun[proxy]`") from error
     folder = state / "ca"
@@ -195,14 +181,14 @@ def _beginnings(config: Path, identity: str) -> tuple[ActivePolicy, Metrics, Rec
 
 def mitmproxy_addons() -> list[object]:
     """What addon/sumun_addon.py gives to a mitmproxy that somebody else runs."""
-    from sumun.proxy.shim import Shim  # noqa: PLC0415  # see _PARTS
+    from sumun.proxy.shim import Shim
 
     return [Shim(_inside_mitmproxy)]
 
 
 def _inside_mitmproxy(config: Path) -> list[object]:
-    from sumun.pages.render import render  # noqa: PLC0415
-    from sumun.proxy.server import standalone_addon  # noqa: PLC0415
+    from sumun.pages.render import render
+    from sumun.proxy.server import standalone_addon
 
     prepare(config, [Role.PROXY])
     active, metrics, recorder = _beginnings(config, f"{Role.PROXY}-0")
@@ -266,11 +252,12 @@ def _upstreams(settings: Settings, metrics: Metrics) -> Upstreams:
 
 
 def _sinkhole(active: ActivePolicy, metrics: Metrics, recorder: Recorder, at_the_end: AsyncExitStack) -> Part:
-    from sumun.sinkhole.server import Sinkhole  # noqa: PLC0415  # each process loads its own role only
+    from sumun.sinkhole.server import Sinkhole
 
     settings = active.current.config.settings
     upstreams = _upstreams(settings, metrics)
     at_the_end.push_async_callback(upstreams.close)
+    sys.setswitchinterval(_SWITCH)
     return Sinkhole(
         settings=settings,
         policy=active.policy,
@@ -283,8 +270,8 @@ def _sinkhole(active: ActivePolicy, metrics: Metrics, recorder: Recorder, at_the
 
 
 def _proxy(active: ActivePolicy, metrics: Metrics, recorder: Recorder, at_the_end: AsyncExitStack) -> Part:
-    from sumun.pages.render import render  # noqa: PLC0415
-    from sumun.proxy.server import Proxy  # noqa: PLC0415
+    from sumun.pages.render import render
+    from sumun.proxy.server import Proxy
 
     settings = active.current.config.settings
     upstreams = _upstreams(settings, metrics)
@@ -304,7 +291,7 @@ def _proxy(active: ActivePolicy, metrics: Metrics, recorder: Recorder, at_the_en
 
 
 def _console(active: ActivePolicy, _metrics: Metrics, _recorder: Recorder, _at_the_end: AsyncExitStack) -> Part:
-    from sumun.console.console import Console  # noqa: PLC0415
+    from sumun.console.console import Console
 
     settings = active.current.config.settings
     return Console(

@@ -178,6 +178,20 @@ def test_reload_under_load_loses_nothing(filter_: Filter) -> None:
     assert connections.asked > 50
 
 
+def test_a_change_of_the_file_is_enough(filter_: Filter) -> None:
+    heard = len(filter_.running.said)
+    rules = [{"id": "seen", "action": "block", "domains": ["allowed.example"]}]
+    configs.write(filter_.path, filter_.config | {"rules": rules})
+    for worker in ("dns-0", "dns-1"):
+        filter_.running.await_said(f"{worker}: policy", after=heard)
+    assert blocking_ede(filter_.ask(MILITARY, "allowed.example")) == [15]
+    heard = len(filter_.running.said)
+    configs.write(filter_.path, filter_.config)
+    for worker in ("dns-0", "dns-1", "proxy-0", "proxy-1", "console-0"):
+        filter_.running.await_said(f"{worker}: policy", after=heard)
+    assert address(filter_.ask(MILITARY, "allowed.example")) == "127.0.0.1"
+
+
 def test_a_killed_worker_comes_back_and_no_counter_goes_back(filter_: Filter) -> None:
     filter_.ask(MILITARY, "chat.deepseek.com")
     before, heard = filter_.running.decisions(), len(filter_.running.said)
@@ -248,7 +262,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         path = configs.write(tmp_path / "sumun.yaml", configs.variant(listen=listen, state=str(tmp_path / "state")))
         done = subprocess.run([*SUMUN, "up", "-c", str(path)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
-    assert f"127.0.0.1:{port}" in done.stderr
+    assert f"port `{port}`" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -65,6 +65,7 @@ class Points:
             policy=lambda: policy, events=self._events, metrics=Metrics(CollectorRegistry()), clock=lambda: self._at
         )
         point = HttpPoint(teller, Organisation, render, render_failure)
+        self._mitmproxy = taddons.context(Proxyserver())  # dear to make, and good for any number of flows
         self._addon = SumunAddon(point=point, origins=Origins(NoResolver(), Vetting((), frozenset())))
 
     def dns(self, request: AccessRequest, at: datetime) -> Seen:
@@ -91,12 +92,12 @@ class Points:
         """Run the hooks on a decrypted request."""
         self._at = at
         flow = _flow(request)
-        self._events.take()
-        with taddons.context(Proxyserver()):
+        self._events.seen.clear()
+        with self._mitmproxy:
             self._addon.requestheaders(flow)
             if flow.response is None:
                 self._addon.request(flow)
-        events = tuple(self._events.take())
+        events = tuple(self._events.seen)
         status = flow.response.status_code if flow.response else None
         return Seen(events[0].verdict if events else Verdict.FORWARDED, status, events)
 

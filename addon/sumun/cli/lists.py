@@ -26,6 +26,7 @@ from sumun.config.values import list_url
 from sumun.loading.build import Loaded
 from sumun.loading.outcome import NotTaken, Outcome
 from sumun.loading.record import ListStore, Record
+from sumun.loading.sources import list_names, read_list_text
 from sumun.loading.update import Updater
 from sumun.loading.vet import Vetted
 from sumun.model.fault import OperatorFault
@@ -41,7 +42,7 @@ def lists(ctx: click.Context) -> None:
 
 
 def _names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    known = bootstrap.list_names(ctx.params.get("config") or DEFAULT_CONFIG)
+    known = list_names(ctx.params.get("config") or DEFAULT_CONFIG)
     return [CompletionItem(name, help=BUILT_IN.get(name)) for name in known if name.startswith(incomplete)]
 
 
@@ -123,7 +124,7 @@ def show(name: str, config: Path, *, entries: bool, as_json: bool) -> None:
     source = _one(loaded, name)
     state = loaded.config.settings.state
     try:
-        text = bootstrap.list_text(source, state)
+        text = read_list_text(source, state)
     except OperatorFault as error:
         fail(str(error))
     if text is None:
@@ -254,7 +255,7 @@ def diff(name: str, config: Path, *, as_json: bool) -> None:
         fail(f"list `{name}` is no subscription: it has no `url`")
     vetted: Vetted = _run(loaded, lambda updater: _published(updater, replace(source, sha256="")))
     guard = loaded.guards(source)
-    before = _patterns(bootstrap.list_text(source, loaded.config.settings.state) or "", source.format, guard)
+    before = _patterns(read_list_text(source, loaded.config.settings.state) or "", source.format, guard)
     after = _patterns(vetted.text, source.format, guard)
     added, removed = sorted(after - before), sorted(before - after)
     if as_json:

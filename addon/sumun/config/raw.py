@@ -244,7 +244,7 @@ class RawDnsPolicy(_Raw):
     """The sinkhole's side of a segment."""
 
     answer: Annotated[
-        DnsAnswer, BeforeValidator(_null_answer, json_schema_input_type=DnsAnswer | None), Field(strict=False)
+        DnsAnswer, Field(strict=False), BeforeValidator(_null_answer, json_schema_input_type=DnsAnswer | None)
     ] = Field(default=DnsAnswer.SINKHOLE, description="How a blocked name is answered.")
     ttl: int = Field(default=30, ge=0, le=86_400, description="Seconds a client may keep such an answer.")
     steer: bool = Field(default=True, description="Bring names that need a page or an inspection to the proxy.")
@@ -330,7 +330,7 @@ class RawConfig(_Raw):
     """Configuration of Sumun."""
 
     version: Literal[1]
-    organisation: RawOrganisation = RawOrganisation()
+    organisation: RawOrganisation = Field(default_factory=RawOrganisation)
     zone: Zone = Field(default=ZoneInfo("UTC"), description="For dates and hours without a zone of their own.")
     listen: RawListen = RawListen()
     upstreams: Some[Annotated[Upstream, _read(upstream)]] = Field(

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sumun.catalogue.built_in import NEVER_BLOCK, RESERVED
+from sumun.catalogue.built_in import BUILT_IN, NEVER_BLOCK, RESERVED
 from sumun.config.parse import Outline, outline
 from sumun.config.settings import ListSource
 from sumun.model.fault import OperatorFault
@@ -111,6 +111,15 @@ def list_files(files: Outline) -> Iterator[tuple[ListSource, Path]]:
     for source in files.lists:
         if source.id not in RESERVED:
             yield source, source.path or copy_of(source.id, files.state)
+
+
+def list_names(config: Path) -> tuple[str, ...]:
+    """Ids of the lists that rules can use, as far as the configuration can be read; never raises."""
+    try:
+        text = config.read_text("utf-8", errors="replace")
+    except OSError:
+        text = ""
+    return (*BUILT_IN, *(source.id for source in outline(text, file="").lists))
 
 
 def read_list_text(source: ListSource, state: Path) -> str | None:

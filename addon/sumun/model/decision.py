@@ -40,7 +40,8 @@ class Decision:
     @property
     def concerns_ai(self) -> bool:
         """Whether a rule or a catalogue entry concerns the request; nothing else is ever logged."""
-        return self.service is not None or self.reason is not Reason.SEGMENT_DEFAULT or self.action is not Action.ALLOW
+        by_policy = self.reason is not Reason.SEGMENT_DEFAULT or self.action is not Action.ALLOW
+        return by_policy or self.service is not None or bool(self.shadows)
 
 
 @dataclass(frozen=True, slots=True)

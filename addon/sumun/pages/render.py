@@ -11,7 +11,7 @@ from sumun.model.segment import Segment
 from sumun.model.service import Service
 from sumun.model.verdict import DataExposed
 from sumun.pages import headers
-from sumun.pages.api import api_error
+from sumun.pages.api import api_error, calls_api
 from sumun.pages.asked import Asked, Failure, Page
 from sumun.pages.form import Form, asset_type, form_of
 from sumun.pages.html import STYLE_HASH, html
@@ -56,7 +56,8 @@ def render_failure(asked: Asked, *, kind: Failure, organisation: Organisation, i
 
 
 def _page(asked: Asked, story: Story, service: Service | None) -> Page:
-    page = _in_form(form_of(asked), asked, story, service)
+    form = form_of(asked, calls_api=calls_api(asked, service))
+    page = _in_form(form, asked, story, service)
     return Page(page.status, page.headers, b"") if asked.method == "HEAD" else page
 
 

@@ -19,6 +19,8 @@ from cryptography.x509.oid import NameOID
 from mitmproxy.certs import DEFAULT_DHPARAM
 from mitmproxy.options import CONF_BASENAME
 
+from sumun.model.fault import OperatorFault
+
 _KEY = f"{CONF_BASENAME}-ca.pem"
 _CERTIFICATE = f"{CONF_BASENAME}-ca-cert.pem"
 _DHPARAM = f"{CONF_BASENAME}-dhparam.pem"
@@ -27,7 +29,7 @@ _BACKDATED = timedelta(days=2)
 """Clients whose clocks are behind accept it from the first minute."""
 
 
-class CaFault(Exception):
+class CaFault(OperatorFault):
     """The authority on disk cannot be used; the message says what to do about it."""
 
 

@@ -77,6 +77,11 @@ class Caller(asyncio.Protocol):
                 await self._news.wait()
         return result
 
+    @property
+    def silent(self) -> bool:
+        """Whether the client came and went without a word, as probes of availability do."""
+        return self.ended and not self._said
+
     def forget(self, count: int) -> None:
         """Drop what has been dealt with."""
         del self._said[:count]

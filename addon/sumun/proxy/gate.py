@@ -62,7 +62,10 @@ class _Visit:
             first = await self._caller.read(kind, within=OPENING_TIME)
             await (self._tunnel() if first is Kind.CONNECT else self._go_on(first))
         except (Unreadable, TimeoutError):
-            self._end(Verdict.CLOSED)
+            if self._caller.silent and self._ruling is None:
+                self._caller.close()
+            else:
+                self._end(Verdict.CLOSED)
         except Exception:
             logger.exception("the gate failed")
             self._gate.teller.failed(Point.GATE, self._caller.client)

@@ -151,7 +151,7 @@ class HttpPoint:
 
     def _refuse(self, case: _Case, problem: Problem) -> None:
         """Refuse whatever policy says; the request's own names are not worth a page."""
-        if case.bypass:
+        if case.bypass and not case.ruling.is_logged:  # what is recorded is counted there
             self.teller.metrics.bypass_attempts.labels(case.ruling.outcome.segment, case.bypass).inc()
         self._count(case.ruling.outcome)
         self._tell(case, Verdict.REFUSED, DataExposed.NONE)

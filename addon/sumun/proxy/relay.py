@@ -65,7 +65,7 @@ class End(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Stop reading what could not be passed on."""
         if self.peer:
-            pass
+            self.peer.transport.pause_reading()
 
     def resume_writing(self) -> None:
         """Go on reading."""

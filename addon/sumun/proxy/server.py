@@ -18,6 +18,7 @@ from mitmproxy.options import Options
 
 from sumun.config.settings import Settings
 from sumun.model.event import Events
+from sumun.model.fault import OperatorFault
 from sumun.model.name import IPAddress
 from sumun.model.organisation import Organisation
 from sumun.pages.render import render_failure
@@ -42,7 +43,7 @@ _STARTING = 30.0
 """Seconds that mitmproxy has to come up, which it does in a few milliseconds or not at all."""
 
 
-class ProxyFault(Exception):
+class ProxyFault(OperatorFault):
     """The proxy cannot start; the message says what to do about it."""
 
 

@@ -94,9 +94,10 @@ class Teller:
         """Tell of a connection that goes no further than the gate."""
         asked, outcome = ruling.ruling.request, ruling.ruling.outcome
         bypass = bypass or ruling.bypass
-        if bypass:
+        logged = ruling.ruling.is_logged and not ruling.failure
+        if bypass and not logged:  # what is recorded is counted there
             self.metrics.bypass_attempts.labels(outcome.segment, bypass).inc()
-        if ruling.ruling.is_logged and not ruling.failure:
+        if logged:
             context = Context(protocol="tls", server_name=server_name, bypass=bypass)
             self.record(AccessDecided(self.clock(), Point.GATE, asked, outcome, verdict, exposed, context))
 

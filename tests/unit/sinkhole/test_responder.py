@@ -223,7 +223,14 @@ def test_a_signed_query_is_not_authorised() -> None:
     assert response.rcode == "NOTAUTH"
 
 
-@pytest.mark.parametrize("wire", [b"", b"\0" * 11, query(NAME)[:2] + b"\x80\0" + query(NAME)[4:]])
+@pytest.mark.parametrize(
+    "wire",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\0" * 11, id="less than a header"),
+        pytest.param(query(NAME)[:2] + b"\x80\0" + query(NAME)[4:], id="a response"),
+    ],
+)
 def test_what_is_no_query_gets_no_answer(wire: bytes) -> None:
     assert isinstance(ask(responder(blocking()), wire), Drop)
 
@@ -240,8 +247,8 @@ def test_a_ready_answer_ends_with_the_hours_of_the_rule() -> None:
     it = responder(blocking(schedule=Schedule(until=NOON + timedelta(minutes=1))))
     wire = query(NAME)
     ask(it, wire)
-    assert it.ready(wire, CLIENT, at=NOON + timedelta(seconds=29))
-    assert it.ready(wire, CLIENT, at=NOON + timedelta(seconds=31)) is None  # its full TTL would outlive the rule
+    assert it.ready(wire, CLIENT, "udp", at=NOON + timedelta(seconds=29))
+    assert it.ready(wire, CLIENT, "udp", at=NOON + timedelta(seconds=31)) is None  # its full TTL would outlive the rule
 
 
 def test_a_ready_answer_ends_with_its_policy() -> None:
@@ -250,9 +257,9 @@ def test_a_ready_answer_ends_with_its_policy() -> None:
     it = Responder(policy=lambda: policies[-1], pages=PAGES)
     wire = query(NAME)
     first = ask(it, wire)
-    assert it.ready(wire, CLIENT, at=NOON) is first
+    assert it.ready(wire, CLIENT, "udp", at=NOON) is first
     policies.append(policy(segment("office", "10.0.0.0/8"), services=[DEEPSEEK]))  # even with the same revision
-    assert it.ready(wire, CLIENT, at=NOON) is None
+    assert it.ready(wire, CLIENT, "udp", at=NOON) is None
     assert isinstance(ask(it, wire), Forward)
 
 
@@ -268,13 +275,13 @@ def test_ready_answers_are_kept_apart() -> None:
     )
     wire, gpt = query(NAME), query("chatgpt.com")
     ask(it, wire, "10.20.0.1")
-    assert it.ready(wire, ip_address("10.20.0.99"), at=NOON)
-    assert it.ready(wire, ip_address("10.0.0.1"), at=NOON) is None
-    assert it.ready(query(NAME.title()), ip_address("10.20.0.1"), at=NOON) is None
-    assert it.ready(query(NAME, use_edns=0), ip_address("10.20.0.1"), at=NOON) is None
+    assert it.ready(wire, ip_address("10.20.0.99"), "udp", at=NOON)
+    assert it.ready(wire, ip_address("10.0.0.1"), "udp", at=NOON) is None
+    assert it.ready(query(NAME.title()), ip_address("10.20.0.1"), "udp", at=NOON) is None
+    assert it.ready(query(NAME, use_edns=0), ip_address("10.20.0.1"), "udp", at=NOON) is None
     ask(it, gpt, "10.0.0.2")
-    assert it.ready(gpt, ip_address("10.0.0.2"), at=NOON)
-    assert it.ready(gpt, ip_address("10.0.0.3"), at=NOON) is None
+    assert it.ready(gpt, ip_address("10.0.0.2"), "udp", at=NOON)
+    assert it.ready(gpt, ip_address("10.0.0.3"), "udp", at=NOON) is None
 
 
 def test_the_health_name_is_for_loopback_only() -> None:
