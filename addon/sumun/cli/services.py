@@ -157,6 +157,11 @@ def _mapping(service: Service) -> dict[str, Any]:
         "parent_country": service.parent_country,
         "data_countries": sorted(service.data_countries),
         "category": service.category,
+        "status": service.status,
+        "ended": service.ended and service.ended.isoformat(),
+        "on_premises": service.on_premises,
+        "serves_models": list(service.serves_models),
+        "apps": [asdict(app) for app in service.apps],
         "domains": [_domain(domain) for domain in service.domains],
     }
 
@@ -169,6 +174,10 @@ def _print_service(service: Service) -> None:
         ("parent", f"{service.parent} ({service.parent_country})" if service.parent else ""),
         ("category", service.category),
         ("data kept in", ", ".join(sorted(service.data_countries)) or "not established"),
+        ("on premises", {None: "not established", True: "offered", False: "not offered"}[service.on_premises]),
+        ("serves", ", ".join(service.serves_models)),
+        ("apps", ", ".join(f"{app.id} ({app.platform})" for app in service.apps)),
+        ("status", f"ended on {service.ended}" if service.ended else ""),
         ("aliases", ", ".join(service.aliases)),
     ):
         if value:
