@@ -155,6 +155,21 @@ def test_what_is_at_hand_is_not_sent_again(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "lists" / name).stat().st_mode) == 0o600
 
 
+def test_validators_that_cannot_be_sent_back_are_forgotten(tmp_path: Path) -> None:
+    async def tagged(asked: dict[str, str], writer: asyncio.StreamWriter) -> None:
+        head = "HTTP/1.1 200 OK\r\nETag: \"\xe9\"\r\nLast-Modified: " + "x" * 2000 + "\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode("latin-1") + GOOD.encode())
+
+    async def story() -> tuple[list[Record], ListServer]:
+        async with list_server(tagged) as server:
+            return [await updater(tmp_path).update(source(server)) for _ in range(2)], server
+
+    (first, second), server = asyncio.run(story())
+    assert (first.etag, first.last_modified) == ("", "")
+    assert (first.outcome, second.outcome) == (Outcome.UPDATED, Outcome.UNCHANGED)
+    assert "if-none-match" not in server.asked[1][1]
+
+
 def test_another_address_is_not_asked_with_validators_of_the_first(tmp_path: Path) -> None:
     async def story() -> ListServer:
         async with list_server(serving(GOOD)) as server:

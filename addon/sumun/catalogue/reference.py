@@ -21,8 +21,8 @@ _HOW_COMPLETE: Final = """\
 
 Nobody has the whole. A service that several independent sources name is one that people meet; in a category where most
 were seen by one source only, each further source would bring more, so that is where to look first. By that measure
-images, video, voice and coding assistants are well covered, and front ends to several models and small model APIs, which
-come and go by the week, are not: block those by category and expect newcomers. What is known to be missing stands below.
+images, video, voice and coding assistants are well covered. Front ends to several models and small model APIs, which
+come and go by the week, are not: expect newcomers that no rule knows yet. What is known to be missing stands below.
 
 """
 

@@ -63,7 +63,7 @@ class Answer:
     def field(self, name: str) -> str:
         """Value of a header field, bounded, since it is stored and sent back; empty where there is none."""
         value = self.fields.get(name, "")
-        return value if len(value) <= 1000 and value.isprintable() else ""
+        return value if len(value) <= 1000 and value.isascii() and value.isprintable() else ""
 
 
 class Exchange:
@@ -123,12 +123,12 @@ class Exchange:
         return Answer(head.status, head.fields, bytes(body))
 
     async def _send(self, method: str, path: str, headers: list[tuple[str, str]]) -> None:
-        octets = self._http.send(h11.Request(method=method, target=path, headers=headers)) or b""
-        self._writer.write(octets + (self._http.send(h11.EndOfMessage()) or b""))
         try:
+            octets = self._http.send(h11.Request(method=method, target=path, headers=headers)) or b""
+            self._writer.write(octets + (self._http.send(h11.EndOfMessage()) or b""))
             await self._writer.drain()
-        except OSError as why:
-            raise NotTaken(Outcome.UNREACHABLE, f"the connection broke: {why}") from why
+        except (OSError, h11.LocalProtocolError, UnicodeError) as why:
+            raise NotTaken(Outcome.UNREACHABLE, f"the request could not be sent: {why}") from why
 
     async def _head(self) -> Answer:
         while isinstance(event := await self._event(Outcome.UNREACHABLE), h11.InformationalResponse):

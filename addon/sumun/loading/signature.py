@@ -11,7 +11,7 @@ from sumun.loading.outcome import NotTaken, Outcome
 
 MAX_OCTETS = 4096
 """Of a signature file."""
-_TIMESTAMP = re.compile(r"(?:^|\s)timestamp:([0-9]{1,12})(?=\s|$)", re.ASCII)
+_TIMESTAMP = re.compile(r"(?:^|\s)timestamp:([0-9]{1,11})(?=\s|$)", re.ASCII)
 
 
 def verify(octets: bytes, signature: bytes, public_key: str) -> datetime | None:
