@@ -157,7 +157,7 @@ def test_what_is_at_hand_is_not_sent_again(tmp_path: Path) -> None:
 
 def test_validators_that_cannot_be_sent_back_are_forgotten(tmp_path: Path) -> None:
     async def tagged(asked: dict[str, str], writer: asyncio.StreamWriter) -> None:
-        head = "HTTP/1.1 200 OK\r\nETag: \"\xe9\"\r\nLast-Modified: " + "x" * 2000 + "\r\nConnection: close\r\n\r\n"
+        head = 'HTTP/1.1 200 OK\r\nETag: "\xe9"\r\nLast-Modified: ' + "x" * 2000 + "\r\nConnection: close\r\n\r\n"
         writer.write(head.encode("latin-1") + GOOD.encode())
 
     async def story() -> tuple[list[Record], ListServer]:
