@@ -189,6 +189,19 @@ def test_what_waits_is_bounded_for_each_client_and_in_all(url: str, tmp_path: Pa
     store.close()
 
 
+def test_a_client_that_confirms_again_and_again_fills_nothing(url: str, tmp_path: Path) -> None:
+    store = Store.at(url, tmp_path, Bounds(held_by_client=2))
+    for number in range(5):
+        store.give(acknowledged(f"A{number}"), NOON, form(f"n{number}"))
+    assert [grant.id for grant in store.grants(NOON)] == ["A4"]
+    store.give(replace(acknowledged("B1"), service="", name="one.example"), NOON, form("m1"))
+    with pytest.raises(Full, match="held by one client"):
+        store.give(replace(acknowledged("B2"), service="", name="two.example"), NOON, form("m2"))
+    store.give(acknowledged("C1", "10.0.0.8"), NOON, form("m3"))
+    assert {grant.id for grant in store.expire(NOON + HOUR)} == {"A4", "B1", "C1"}
+    store.close()
+
+
 def test_what_is_old_is_forgotten(store: Store) -> None:
     store.give(acknowledged("A1"), NOON, form("n1"))
     store.expire(NOON + HOUR)

@@ -279,3 +279,14 @@ def test_a_form_with_two_hosts_is_refused(tmp_path: Path) -> None:
         assert nothing_was_granted(desk)
 
     with_desk(tmp_path, scenario)
+
+
+def test_a_flood_of_forged_forms_is_counted_and_fills_no_log(tmp_path: Path) -> None:
+    async def scenario(desk: Desk) -> None:
+        url = f"http://{WARNED}/.well-known/sumun/acknowledge"
+        answers = await desk.filter.curl_each("--data", "ticket=x", *[url] * 50)
+        assert {answer.status for answer in answers} == {403}
+        assert len(desk.told) == 20
+        assert desk.filter.count("grant_changes_total", kind="review", change="refused") == 30
+
+    with_desk(tmp_path, scenario)

@@ -9,16 +9,19 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import click
+from rich.markup import escape
 
 from sumun import bootstrap
 from sumun.cli.explanation import as_mapping, print_explanation
 from sumun.cli.options import config_option, json_option
-from sumun.cli.output import DOES_NOT_HOLD, fail, print_faults, print_json
+from sumun.cli.output import DOES_NOT_HOLD, err, fail, print_faults, print_json
 from sumun.config.fault import ConfigError
 from sumun.model.fault import OperatorFault
 from sumun.model.name import DomainName, InvalidName, IPAddress, parse_host, plain
 from sumun.model.request import UNKNOWN, AccessRequest
+from sumun.policy.engine import Policy
 from sumun.policy.explain import explain as explain_request
+from sumun.store.faults import StoreFault
 
 
 class _Address(click.ParamType[IPAddress]):
@@ -66,7 +69,7 @@ def explain(client: IPAddress, name: str, config: Path, *, as_json: bool, at: da
       sumun explain 10.30.1.7 https://api.openai.com/v1/chat/completions --model deepseek-r1 --json
     """
     try:
-        policy = bootstrap.granted(bootstrap.load(config))
+        policy = _policy(config)
         request = _request(client, name, said)
     except ConfigError as error:
         print_faults(error.faults)
@@ -79,6 +82,16 @@ def explain(client: IPAddress, name: str, config: Path, *, as_json: bool, at: da
         print_json(as_mapping(request, explanation, at=at))
     else:
         print_explanation(request, explanation, at=at)
+
+
+def _policy(config: Path) -> Policy:
+    """With what was granted, as far as the store can be read: it may be another host's."""
+    loaded = bootstrap.load(config)
+    try:
+        return bootstrap.granted(loaded)
+    except StoreFault as fault:
+        err.print(f"[yellow]{escape(str(fault))}: what was granted is left out[/]")
+        return loaded.policy
 
 
 def _request(client: IPAddress, name: str, said: dict[str, Any]) -> AccessRequest:

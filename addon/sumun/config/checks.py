@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator
 
 from sumun.config.document import Path, spelled
 from sumun.config.fault import did_you_mean, quoted
-from sumun.config.raw import RawConfig
+from sumun.config.raw import RawAccent, RawConfig
 from sumun.config.rules import Report
 from sumun.config.settings import Listen, Settings, Transport
 from sumun.config.shape import NO_ID
+from sumun.model.colour import DARK_GROUNDS, LIGHT_GROUNDS, READABLE, contrast
 from sumun.model.name import IPAddress
 from sumun.model.rule import IPNetwork
 from sumun.model.segment import UNKNOWN_SEGMENT
@@ -28,6 +29,18 @@ def check_segments(raw: RawConfig, declared: Iterable[str], fault: Report) -> No
     if raw.unknown_clients != REFUSE and raw.unknown_clients not in declared:
         hint = did_you_mean(raw.unknown_clients, [*declared, REFUSE])
         fault(("unknown_clients",), f"unknown segment {quoted(raw.unknown_clients)}{hint}")
+
+
+def check_accent(accent: RawAccent | None, fault: Report) -> None:
+    """A colour that cannot be read on the pages is refused (WCAG 2.2, 1.4.3)."""
+    grounds = {"light": LIGHT_GROUNDS, "dark": DARK_GROUNDS}
+    for key, behind in grounds.items() if accent else ():
+        given = getattr(accent, key)
+        worst = min(behind, key=lambda ground: contrast(given, ground))
+        if contrast(given, worst) < READABLE:
+            side = "darker" if key == "light" else "lighter"
+            message = f"`{given}` is hard to read on `{worst}`: {contrast(given, worst):.1f} to 1, {READABLE} is needed"
+            fault(("organisation", "accent", key), f"{message}; choose a {side} one")
 
 
 def check_ids(raw: RawConfig, fault: Report) -> None:

@@ -11,12 +11,13 @@ from sumun.config.configuration import Config
 from sumun.config.document import read_document
 from sumun.config.fault import ConfigError, Fault
 from sumun.config.lists import check_lists, doubtful_lists
-from sumun.config.raw import RawConfig, RawList
+from sumun.config.raw import RawConfig, RawList, RawOrganisation
 from sumun.config.rules import Known, Report, build_exemption, build_rule
 from sumun.config.settings import Listen, Listener, ListSource, PagesListener, Settings, Tolerance
 from sumun.config.shape import Shaped, shape
 from sumun.config.surroundings import Surroundings
 from sumun.config.warnings import doubts
+from sumun.model.colour import Accent
 from sumun.model.organisation import Organisation
 from sumun.model.rule import Action, Exemption, Rule
 from sumun.model.segment import DnsPolicy, Segment
@@ -62,6 +63,7 @@ def _build(shaped: Shaped, raw: RawConfig, around: Surroundings) -> Config:
     checks.check_ids(raw, fault)
     placed = checks.placed_networks(raw)
     owners = checks.check_networks(placed, fault)
+    checks.check_accent(raw.organisation.accent, fault)
     checks.check_listeners(settings.listen, fault)
     checks.check_upstreams(settings, fault)
     check_lists(raw, around, fault)
@@ -71,12 +73,17 @@ def _build(shaped: Shaped, raw: RawConfig, around: Surroundings) -> Config:
         rules=rules,
         exemptions=exemptions,
         unknown_clients=None if raw.unknown_clients == checks.REFUSE else raw.unknown_clients,
-        organisation=Organisation(raw.organisation.name, raw.organisation.contact),
+        organisation=_organisation(raw.organisation),
     )
     if shaped.faults:
         raise ConfigError(shaped.faults)
     found = [*doubts(raw, config, around.at), *checks.nested(owners, placed), *doubtful_lists(raw, around)]
     return replace(config, warnings=tuple(sorted({shaped.document.fault(path, message) for path, message in found})))
+
+
+def _organisation(raw: RawOrganisation) -> Organisation:
+    accent = Accent(raw.accent.light, raw.accent.dark) if raw.accent else None
+    return Organisation(raw.name, raw.contact, accent)
 
 
 def _known(shaped: Shaped, raw: RawConfig, around: Surroundings) -> Known:
@@ -112,6 +119,8 @@ def _segments(raw: RawConfig, known: Known, fault: Report) -> tuple[Segment, ...
             default=Action(segment.default),
             on_failure=segment.on_failure,
             title=segment.title,
+            notice=segment.notice,
+            contact=segment.contact,
             dns=DnsPolicy(segment.dns.answer, segment.dns.ttl, segment.dns.steer),
         )
         for name, segment in raw.segments.items()

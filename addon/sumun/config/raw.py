@@ -256,6 +256,10 @@ class RawSegment(_Raw):
     """A named set of client networks; the longest prefix decides which segment a client is in."""
 
     title: Words = Text()
+    notice: Words = Field(default=Text(), description="Shown on every page of this segment.")
+    contact: Annotated[str, _read(values.contact)] = Field(
+        default="", description="Whom its users ask; without it the organisation's contact."
+    )
     networks: list[Network] = []
     on_failure: Annotated[FailMode, Field(strict=False)] = Field(
         default=FailMode.CLOSED, description="What happens to a request when the filter itself fails."
@@ -319,6 +323,13 @@ class RawExemption(_Raw):
     approver: Line = ""
 
 
+class RawAccent(_Raw):
+    """The organisation's colour on the pages, on light and on dark ground; each must be readable there."""
+
+    light: Annotated[str, _read(values.colour)]
+    dark: Annotated[str, _read(values.colour)]
+
+
 class RawOrganisation(_Raw):
     """Who deploys the filter, as its pages say."""
 
@@ -326,6 +337,7 @@ class RawOrganisation(_Raw):
     contact: Annotated[str, _read(values.contact)] = Field(
         default="", description="E-mail or https address for questions."
     )
+    accent: RawAccent | None = Field(default=None, description="Colour of links, buttons and marks on the pages.")
 
 
 class RawConfig(_Raw):

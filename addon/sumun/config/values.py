@@ -181,6 +181,13 @@ def contact(text: str) -> str:
     raise Unreadable(f"{quoted(text)} is neither an e-mail address nor an `https://` address")
 
 
+def colour(text: str) -> str:
+    """Read a colour as six hexadecimal digits."""
+    if not re.fullmatch("#[0-9a-f]{6}", text.strip().lower()):
+        raise Unreadable(f"{quoted(text)} is not a colour: write it in quotes, such as `'#0b6470'`")
+    return text.strip().lower()
+
+
 def store_url(text: str) -> str:
     """Read the URL of a PostgreSQL database; a password belongs into the service's environment or ``~/.pgpass``."""
     text = text.strip()

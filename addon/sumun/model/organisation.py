@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sumun.model.colour import Accent
 from sumun.model.text import Text
 
 
@@ -14,3 +15,5 @@ class Organisation:
     name: Text = field(default_factory=Text)
     contact: str = ""
     """E-mail address or https URL where a user asks for a review; empty: the page says "your administrator"."""
+    accent: Accent | None = None
+    """None: the pages' own colour."""

@@ -50,4 +50,8 @@ class Segment:
     default: Action = Action.ALLOW
     on_failure: FailMode = FailMode.CLOSED
     title: Text = field(default_factory=Text)
+    notice: Text = field(default_factory=Text)
+    """Shown on every page of this segment."""
+    contact: str = ""
+    """Whom its users ask; empty: the organisation's contact."""
     dns: DnsPolicy = field(default_factory=DnsPolicy)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterator
+from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from sumun.model.colour import Accent, on
 from sumun.pages.offer import MAX_REASON, MIN_REASON, RESERVED
 from sumun.pages.story import Story
 
@@ -27,8 +29,22 @@ def _minified(css: str) -> str:
 
 
 STYLE = _minified(_resource("page.css"))
-STYLE_HASH = f"sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}"
-"""For the Content-Security-Policy: the one style sheet that applies is ours (CSP level 3, 6.7.3.3)."""
+
+
+@lru_cache(maxsize=16)
+def style_of(accent: Accent | None) -> str:
+    """Our style sheet, with the organisation's colour where it has one; on paper everything stays black."""
+    if accent is None:
+        return STYLE
+    light, dark = (f":root{{--accent:{c};--on-accent:{on(c)}}}" for c in (accent.light, accent.dark))
+    return f"{STYLE}@media screen{{{light}}}@media screen and (prefers-color-scheme:dark){{{dark}}}"
+
+
+@lru_cache(maxsize=16)
+def style_hash(accent: Accent | None) -> str:
+    """For the Content-Security-Policy: the one style sheet that applies is ours (CSP level 3, 6.7.3.3)."""
+    return f"sha256-{b64encode(sha256(style_of(accent).encode()).digest()).decode()}"
+
 
 _GROUP = 4
 _TEMPLATE = Environment(
@@ -38,8 +54,8 @@ _TEMPLATE = Environment(
 
 def html(story: Story) -> bytes:
     """Every text is escaped by the template; our own style sheet alone is taken as it is."""
-    # INVARIANT: the style sheet comes from this package, never from configuration or a request.
-    style = Markup(STYLE)  # noqa: S704 - see the invariant above
+    # INVARIANT: the style sheet comes from this package; of the configuration only checked colours are in it.
+    style = Markup(style_of(story.accent))  # noqa: S704 - see the invariant above
     page = _TEMPLATE.render(
         story=story, words=story.words, style=style, groups=tuple(groups(story.incident)),
         reserved=RESERVED, least=MIN_REASON, most=MAX_REASON,

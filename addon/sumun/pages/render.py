@@ -14,7 +14,7 @@ from sumun.pages import headers
 from sumun.pages.api import api_error, calls_api
 from sumun.pages.asked import Asked, Failure, Page
 from sumun.pages.form import Form, asset_type, form_of
-from sumun.pages.html import STYLE_HASH, html
+from sumun.pages.html import html, style_hash
 from sumun.pages.language import negotiate
 from sumun.pages.offer import Offer, Result
 from sumun.pages.sentences import message, plain_text
@@ -77,7 +77,7 @@ def _in_form(form: Form, asked: Asked, story: Story, service: Service | None) ->
     match form:
         case Form.PAGE:
             fields = headers.common("text/html; charset=utf-8", story) + headers.for_pages(
-                STYLE_HASH, forms=story.offer is not None
+                style_hash(story.accent), forms=story.offer is not None
             )
             return Page(story.status, fields, html(story))
         case Form.PREFLIGHT:

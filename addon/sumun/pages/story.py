@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from sumun.model.colour import Accent
 from sumun.model.decision import Decision
 from sumun.model.organisation import Organisation
 from sumun.model.rule import Action, Rule
@@ -104,6 +105,9 @@ class Story:
     """For how long, and for what."""
     elsewhere: str = ""
     """For programs: where a person can go on."""
+    own_notice: tuple[str, ...] = ()
+    """What the segment tells its users on every page."""
+    accent: Accent | None = None
     back: str = ""
     """Path on the same site to go back to."""
 
@@ -111,7 +115,9 @@ class Story:
         """What the script of a website may read: nothing about the organisation, its segments and its rules."""
         words = self.words
         ask = words.tell_administrator if self.tone is Tone.FAULT else words.ask_administrator
-        return replace(self, organisation="", why=(), contact=Contact(), next=ask, extras={}, facts=(), offer=None)
+        return replace(
+            self, organisation="", why=(), contact=Contact(), next=ask, extras={}, facts=(), offer=None, own_notice=()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +140,8 @@ def tell_decision(
     offer: Offer | None = None,
 ) -> Story:
     """Tell a decision that does not let through; any other is told as a block, which is never a pass."""
+    if segment and segment.contact:
+        case = replace(case, organisation=replace(case.organisation, contact=segment.contact))
     words = LANGUAGES[language]
     talk = _talk(decision.action, words)
     service = clean(decision.service.title.within(language) or decision.service.id, _NAME) if decision.service else ""
@@ -154,6 +162,7 @@ def tell_decision(
         next=words.questions if can_pass else _ask(case, words),
         why=own or (words.reasons[decision.reason],),
         quoted=bool(own),
+        own_notice=paragraphs(segment.notice.within(language), _REASON) if segment else (),
         notice="" if can_pass or not held else words.no_passing_on,
         elsewhere=words.elsewhere.format(address=there) if there else "",
         offer=offer if offer and offer.available else None,
@@ -228,6 +237,7 @@ def _placed(told: Story, case: Case, service: str) -> Story:
         told,
         incident=incident,
         host=host,
+        accent=case.organisation.accent,
         organisation=clean(case.organisation.name.within(told.language), _NAME),
         contact=contact,
         facts=(*told.facts, _moment(words, words.time_label, case.at)),

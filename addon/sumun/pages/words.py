@@ -112,6 +112,7 @@ class Words:
     pending_hint: str
     look_again: str
     questions: str
+    notice_title: str
     denied: str
     review_title: str
     review_label: str

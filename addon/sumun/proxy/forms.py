@@ -12,7 +12,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from mitmproxy import ctx, http
@@ -36,6 +36,7 @@ from sumun.proxy.telling import Teller
 from sumun.store.faults import Full, StoreFault, Used
 from sumun.store.store import Form, passing
 from sumun.store.watch import Watch
+from sumun.telemetry.grant_log import REVIEW
 from sumun.telemetry.incident import new_id
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ DEFAULT_TTL = timedelta(hours=8)
 """How long a warning or a justification is remembered where the rule has no ``ttl``: a working day."""
 LIMIT = 32 * 1024
 """Octets of a form: a reason of 1,000 characters that take nine octets each, and a ticket."""
+_SECOND, _REFUSALS = timedelta(seconds=1), 20
+"""Refused forms that are logged within a second, by one process."""
 _BUFFER = "sumun.form"
 _ASKS = {Action.WARN: Ask.ACKNOWLEDGE, Action.JUSTIFY: Ask.JUSTIFY, Action.BLOCK: Ask.REVIEW}
 _ANSWERS = {True: Answer.PENDING, False: Answer.DENIED, None: Answer.NONE}
@@ -113,6 +116,8 @@ class Forms:
     ) -> None:
         self._book, self._teller, self._organisation, self._pages = book, teller, organisation, pages
         self._watch, self._tell = book.watch, book.tell
+        self._refusals = (datetime.min.replace(tzinfo=UTC), 0)
+        """When the current second began, and the refusals in it."""
 
     def takes(self, flow: http.HTTPFlow) -> bool:
         """Whether this request is ours, whatever its host."""
@@ -174,13 +179,21 @@ class Forms:
             incident = sent.ticket.incident
             return await self._take(flow, sent)
         except Refused as refused:
-            change = GrantChanged(
-                at, Change.REFUSED, new_id(at), None, segment.name, client=str(client), name=_host(flow),
-                reason=str(refused.result), incident=incident,
-            )  # fmt: skip
             if refused.result is not Result.NOT_FOUND:
-                await asyncio.to_thread(self._tell, change)
+                await self._tell_refusal(GrantChanged(
+                    at, Change.REFUSED, new_id(at), None, segment.name, client=str(client), name=_host(flow),
+                    reason=str(refused.result), incident=incident,
+                ))  # fmt: skip
             return self._page(flow, refused.result, incident, at, refused.back)
+
+    async def _tell_refusal(self, change: GrantChanged) -> None:
+        """Log it, unless many came within the same second: those are only counted, so that nobody fills the disk."""
+        second, count = self._refusals
+        self._refusals = (second, count + 1) if change.at - second < _SECOND else (change.at, 1)
+        if self._refusals[1] <= _REFUSALS:
+            await asyncio.to_thread(self._tell, change)
+        else:
+            self._teller.metrics.grant_changes.labels(REVIEW, change.change).inc()
 
     def _sent(self, flow: http.HTTPFlow, client: IPAddress, at: datetime) -> _Sent:
         """Check everything that makes a form one of ours; raises Refused."""

@@ -22,7 +22,7 @@ DENIAL_SHOWN = timedelta(days=1)
 """How long a page says that a request was denied."""
 _KEPT = timedelta(days=400)
 """How long what has ended stays on record."""
-_IN_FORCE, _LAPSED, _REVOKED = 0, 1, 2
+_IN_FORCE, _LAPSED, _REVOKED, _REPLACED = 0, 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Bounds:
     """Justifications that wait, and requests for review, each."""
     of_one_client: int = 20
     """The same, of one client."""
+    held_by_client: int = 500
+    """Grants that one client gave itself with forms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +107,14 @@ class Store:
     # what people do
 
     def give(self, grant: Grant, at: datetime, form: Form | None = None) -> None:
-        """Put a grant in force; with a form that was not sent before, else raises Used."""
+        """Put a grant in force; with a form that was not sent before, else raises Used.
+
+        One that a form gives takes the place of what the same form gave before: a client cannot fill the store.
+        """
         with self._change() as connection:
-            _use(connection, form)
+            if form is not None:
+                _use(connection, form)
+                self._replace(connection, grant, at)
             _bounded(connection, grants, _holds(rows.instant(at)), self._bounds.in_force, "grants are in force")
             connection.execute(insert(grants).values(rows.of_grant(grant, at)))
 
@@ -234,6 +241,13 @@ class Store:
             opening.prepare(self._engine)
             self._prepared = True
 
+    def _replace(self, connection: Connection, grant: Grant, at: datetime) -> None:
+        row, holds = rows.of_grant(grant, at), _holds(rows.instant(at))
+        same = and_(*(grants.c[name] == row[name] for name in ("kind", "segment", "rule", "service", "name", "client")))
+        connection.execute(update(grants).where(same, holds).values(ended=_REPLACED))
+        theirs = and_(holds, grants.c.client == row["client"])
+        _bounded(connection, grants, theirs, self._bounds.held_by_client, "grants are held by one client")
+
     def _bound(
         self, connection: Connection, table: Table, waits: ColumnElement[bool], subject: Subject, what: str
     ) -> None:
@@ -263,9 +277,7 @@ def _holds(now: int) -> ColumnElement[bool]:
     return and_(grants.c.ended == _IN_FORCE, grants.c.until > now)
 
 
-def _use(connection: Connection, form: Form | None) -> None:
-    if form is None:
-        return
+def _use(connection: Connection, form: Form) -> None:
     try:
         with connection.begin_nested():
             connection.execute(insert(used_forms).values(nonce=form.nonce, expires=rows.instant(form.expires)))

@@ -45,7 +45,7 @@ grants = Table(
     Column("ended", Integer, nullable=False, default=0),
     Index("sumun_grants_in_force", "ended", "until"),
 )  # fmt: skip
-"""``ended``: 0 while it is in force, 1 once it has lapsed, 2 once it was revoked; each is set once, by one process."""
+"""``ended``: 0 while it is in force, 1 lapsed, 2 revoked, 3 replaced by one like it; set once, by one process."""
 
 justifications = Table(
     "sumun_justifications", metadata,

@@ -12,15 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sumun.model.colour import Accent
 from sumun.model.organisation import Organisation
 from sumun.model.rule import Action
 from sumun.model.text import Text
 from sumun.model.verdict import DataExposed
 from sumun.pages.asked import Failure
-from sumun.pages.html import STYLE, STYLE_HASH, groups, html
+from sumun.pages.html import STYLE, groups, html, style_hash
 from sumun.pages.words import LANGUAGES
 from tests.support.builders import rule, segment
-from tests.unit.pages.cases import BLOCKED, BROWSER, INCIDENT, answer, asked, failure, fields, shown, told
+from tests.unit.pages.cases import BLOCKED, BROWSER, INCIDENT, ORGANISATION, answer, asked, failure, fields, shown, told
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
 VOID = frozenset({"meta", "path", "link", "br"})
@@ -153,13 +154,15 @@ def test_the_largest_page_is_under_30_kb() -> None:
     assert len(hostile_page("&" * 100_000).encode()) < 30_000
 
 
-def test_the_style_sheet_is_the_one_that_the_policy_names() -> None:
-    page = answer(asked(accept=BROWSER))
+@pytest.mark.parametrize("accent", [None, Accent("#7a1f5c", "#ff9ad5")])
+def test_the_style_sheet_is_the_one_that_the_policy_names(accent: Accent | None) -> None:
+    page = answer(asked(accept=BROWSER), organisation=replace(ORGANISATION, accent=accent))
     body = page.body.decode()
     inside = body[body.index("<style>") + len("<style>") : body.index("</style>")]
     digest = b64encode(sha256(inside.encode()).digest()).decode()
     assert f"'sha256-{digest}'" in fields(page)["content-security-policy"]
-    assert f"sha256-{digest}" == STYLE_HASH
+    assert f"sha256-{digest}" == style_hash(accent)
+    assert accent is None or f"--accent:{accent.light};--on-accent:#ffffff" in inside
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from sumun.model.rule import Action
+from sumun.model.text import Text
 from sumun.pages.offer import Answer, Ask, Offer, Result
 from sumun.pages.render import render_result
 from sumun.pages.words import LANGUAGES
 from tests.support.builders import NOON
-from tests.unit.pages.cases import BLOCKED, BROWSER, INCIDENT, ORGANISATION, answer, asked, data, fields, shown
+from tests.unit.pages.cases import BLOCKED, BROWSER, INCIDENT, ORGANISATION, SEGMENT, answer, asked, data, fields, shown
 
 WARN = Offer(Ask.ACKNOWLEDGE, "the.ticket", timedelta(hours=8))
 JUSTIFY = Offer(Ask.JUSTIFY, "the.ticket", timedelta(days=2))
@@ -112,3 +113,11 @@ def test_a_page_is_small_and_quickly_made() -> None:
     assert (time.process_time() - began) / 200 < 0.003, (
         "1 ms on the machine it was measured on, and room for a slow one"
     )
+
+
+def test_a_segments_own_notice_and_contact_stand_on_its_pages() -> None:
+    own = replace(SEGMENT, notice=Text.of({"en": "Use <Helper> instead.\nCall 1234."}), contact="desk@lab.example")
+    text = page(Action.BLOCK, None, segment=own)
+    assert '<p dir="auto">Use &lt;Helper&gt; instead.</p>' in text
+    assert "mailto:desk@lab.example?" in text
+    assert ORGANISATION.contact not in text

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from sumun.model import colour
 from sumun.pages.html import STYLE
 
 TEXT, GRAPHIC = 4.5, 3.0
@@ -58,3 +59,9 @@ def test_every_colour_stands_in_a_variable() -> None:
     rules = re.sub(r"--[a-z-]+:[^;}]+", "", STYLE[: STYLE.index("@media print")])
     assert not re.findall(r"#[0-9a-f]{3,8}\b|rgba?\(|hsl", rules)
     assert len(LIGHT) >= 12
+
+
+def test_an_organisations_colour_is_measured_against_what_it_stands_on() -> None:
+    assert (LIGHT["paper"], LIGHT["tint"]) == colour.LIGHT_GROUNDS
+    assert (DARK["paper"], DARK["tint"]) == colour.DARK_GROUNDS
+    assert colour.contrast("#777777", "#ffffff") == pytest.approx(contrast("#777777", "#ffffff"))
