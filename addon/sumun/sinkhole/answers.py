@@ -111,12 +111,18 @@ def opt_record(echo: Echo, rcode: int = 0, explanation: Explanation | None = Non
     """The OPT record of an answer; empty for a client that sent none. The DO bit is the client's (RFC 3225)."""
     if echo.edns is None:
         return b""
-    option = b""
+    option = cookie_option(echo)
     if explanation:
         text = explanation.text.encode()[:_MAX_EXPLANATION].decode(errors="ignore").encode()
-        option = struct.pack("!HHH", 15, 2 + len(text), explanation.code) + text
+        option += struct.pack("!HHH", 15, 2 + len(text), explanation.code) + text
     flags = (rcode >> 4) << 24 | echo.edns.dnssec_ok << 15
     return b"\x00" + struct.pack("!HHIH", RdataType.OPT, UDP_PAYLOAD, flags, len(option)) + option
+
+
+def cookie_option(echo: Echo) -> bytes:
+    """The cookie that goes back to the client; empty for a client that sent none."""
+    cookie = echo.edns.cookie if echo.edns else b""
+    return struct.pack("!HH", 10, len(cookie)) + cookie if cookie else b""
 
 
 def _negative(echo: Echo, rcode: Rcode, ttl: int, explanation: Explanation | None) -> bytes:

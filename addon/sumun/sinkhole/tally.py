@@ -29,12 +29,12 @@ log = logging.getLogger("sumun.sinkhole")
 
 _INTERVAL = 0.05
 """Seconds from one handing on to the next while there is something."""
-_SHARE, _SHARE_AT_REST = 0.05, 0.5
+_SHARE, _SHARE_AT_REST = 0.02, 0.5
 """Parts of the interval that go into the log while queries come thick, and else. In a flood of distinct attempts
 their windows grow longer than the second that equal attempts share otherwise, and nothing is lost."""
 _THICK = 200
 """Queries in an interval."""
-_EVENTS = 16
+_EVENTS = 8
 """Attempts between two looks at the clock."""
 _MAX_OPEN = 131_072
 """Distinct attempts waiting, each less than half a kilobyte; more are handed on at once, whatever becomes of them."""
@@ -74,6 +74,7 @@ class Tally:
         self._unsent: Counts[Kind] = Counts()
         self._dropped: Counts[str] = Counts()
         self._kinds: dict[tuple[object, ...], Kind] = {}
+        self._bypasses: dict[tuple[str, str], Callable[[int], None]] = {}
         self._open: dict[tuple[bytes, Answer], _Open] = {}
         self._durations = {source: metrics.dns_response_duration.labels(source.value) for source in Source}
         self.decision: Histogram = metrics.decision_duration.labels("dns")
@@ -134,6 +135,8 @@ class Tally:
             attempt, counting = answer.attempt, None
             if attempt is not None:
                 counting = self._guarded(lambda: self._attempts.counting(attempt.event(_NOBODY, protocol, _NEVER)))
+            elif answer.bypass:
+                counting = self._bypass(answer.labels.segment, answer.bypass)
             key = (answer.labels, protocol, answer.rcode, answer.source, counting)
             if key not in self._kinds:
                 asked = (answer.labels.segment, protocol, answer.labels.type)
@@ -144,6 +147,11 @@ class Tally:
     def hand_on_all(self) -> None:
         """Hand on everything now."""
         self._hand_on(everything=True)
+
+    def _bypass(self, segment: str, technique: str) -> Callable[[int], None]:
+        if (segment, technique) not in self._bypasses:
+            self._bypasses[segment, technique] = self._metrics.bypass_attempts.labels(segment, technique).inc
+        return self._bypasses[segment, technique]
 
     def _soon(self) -> None:
         """Hand on at the end of this turn of the event loop after a quiet time, else when the interval is over."""
