@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from sumun.config.settings import Settings
+from sumun.config.settings import Settings, Upstream
 from sumun.console.probes import Probe, ProbeFailed, dns_answers, tcp_connects
 from sumun.console.view import ListView, LoadedView
 from sumun.loading.active import ActivePolicy
@@ -27,6 +27,7 @@ from sumun.telemetry.json_lines import JsonLines
 from sumun.telemetry.metrics import Metrics
 from sumun.telemetry.recorder import Recorder
 from sumun.telemetry.shared_metrics import share
+from sumun.upstream.domains import UpstreamsByDomain
 from sumun.upstream.resolver import Upstreams
 
 if TYPE_CHECKING:
@@ -207,9 +208,14 @@ def _organisation(active: ActivePolicy) -> Callable[[], Organisation]:
     return lambda: active.current.config.organisation
 
 
-def _upstreams(settings: Settings, metrics: Metrics) -> Upstreams:
+def _upstreams(settings: Settings, metrics: Metrics) -> UpstreamsByDomain:
     dns = settings.listen.dns
-    return Upstreams(settings.upstreams, metrics=metrics, ours=[(dns.address, dns.port)])
+
+    def asking(upstreams: tuple[Upstream, ...]) -> Upstreams:
+        return Upstreams(upstreams, metrics=metrics, ours=[(dns.address, dns.port)])
+
+    domains = {name: asking(upstreams) for name, upstreams in settings.resolving.domains}
+    return UpstreamsByDomain(asking(settings.upstreams), domains)
 
 
 def _sinkhole(active: ActivePolicy, metrics: Metrics, recorder: Recorder, at_the_end: AsyncExitStack) -> Part:

@@ -80,10 +80,15 @@ def blocked(
 def positive(question: Question, addresses: Addresses, ttl: int, explanation: Explanation | None = None) -> bytes:
     """An address of the family asked for, or no data."""
     data = addresses.of_type(question.type)
-    if data is None:
+    return records(question, [] if data is None else [data], ttl, explanation)
+
+
+def records(question: Question, data: Sequence[bytes], ttl: int, explanation: Explanation | None = None) -> bytes:
+    """A record of the type asked for with each of the data, or no data."""
+    if not data:
         return _negative(question.echo, Rcode.NOERROR, ttl, explanation)
-    record = _record(question.type, ttl, data)
-    return message(question.echo, Rcode.NOERROR, answers=[record], explanation=explanation)
+    found = [_record(question.type, ttl, each) for each in data]
+    return message(question.echo, Rcode.NOERROR, answers=found, explanation=explanation)
 
 
 def message(

@@ -20,13 +20,14 @@ from sumun.model.segment import UNKNOWN_SEGMENT, DnsPolicy, FailMode
 from sumun.model.verdict import DataExposed, Verdict
 from sumun.policy.engine import Policy
 from sumun.policy.verdicts import must_see_inside
-from sumun.sinkhole import answers, relay, service_records
+from sumun.sinkhole import answers, local, relay, service_records
 from sumun.sinkhole.answers import Addresses, Explanation
 from sumun.sinkhole.cache import Hit, times_to_live
 from sumun.sinkhole.canaries import canary
 from sumun.sinkhole.cookies import Cookies
 from sumun.sinkhole.judgement import Judged
 from sumun.sinkhole.labels import rcode_label, type_label, type_text
+from sumun.sinkhole.local import LocalNames
 from sumun.sinkhole.outcome import Ages, Answer, Attempt, Drop, Forward, Labels, Protocol, Response, Source
 from sumun.sinkhole.question import Echo, Fault, Question, read
 from sumun.sinkhole.ready import ReadyAnswers, Table, find
@@ -36,6 +37,7 @@ HEALTH_NAME: Final = DomainName.parse("health.sumun.invalid")
 
 _LOOPBACK = Addresses(IPv4Address("127.0.0.1").packed, None)
 ELSEWHERE: Final = Explanation(EDECode.BLOCKED, "this network answers its own questions")
+REBINDING: Final = Explanation(EDECode.FILTERED, "a private address for a public name")
 STALE: Final = Explanation(EDECode.STALE_ANSWER)
 _FOR_ONE_HOP = frozenset({0, RdataType.OPT, *range(249, 255)})
 """Types that a forwarder cannot pass on: TKEY, TSIG, zone transfers and mail queries (RFC 6895, 3.1)."""
@@ -44,12 +46,24 @@ _FOR_ONE_HOP = frozenset({0, RdataType.OPT, *range(249, 255)})
 class Responder:
     """Policy is asked first, for every question; what an upstream says is used only after that."""
 
-    def __init__(self, *, policy: Callable[[], Policy], pages: PagesListener, secret: bytes = b"") -> None:
+    def __init__(
+        self,
+        *,
+        policy: Callable[[], Policy],
+        pages: PagesListener,
+        names: LocalNames | None = None,
+        secret: bytes = b"",
+    ) -> None:
         """``secret`` is sixteen octets that cookies are made with; without it they are made anew."""
         self._policy = policy
+        self._local = names or LocalNames()
         self._cookies = Cookies(secret or secrets.token_bytes(16))
         self._pages = Addresses.of(pages)
         self._ready = ReadyAnswers()
+
+    def segment_name(self, client: IPAddress) -> str:
+        """The segment of a client, as metrics have it."""
+        return _segment_name(self._policy(), client)
 
     def udp_tables(self) -> dict[bytes, Table]:
         """For each client that asked before, by the octets of its address, the answers that ``ready`` would give."""
@@ -75,6 +89,8 @@ class Responder:
             answer = self._answer(question, question.name, judged, at)
         elif judged.filters and not judged.names_the_destination and (found := canary(question.name)):
             answer = _refused_elsewhere(question, judged, at, *found)
+        elif (data := self._local.of_type(question.name, question.type)) is not None:
+            answer = _known_here(question, judged, data)
         else:
             return _forward(question, client, protocol, name, judged)
         if question.repeats:
@@ -85,6 +101,8 @@ class Responder:
         """Relay what the upstream said, just now or as ``known``, unless it leads to a name blocked for this client."""
         try:
             led_to = self._chain(forward, reply, at)
+            if self._local.rebinds(forward.question.name, reply):
+                return _rebinding(forward)
             reply = _seen_through(forward, led_to, reply)
             if blocked := self._blocked_target(forward, led_to, at):
                 return blocked
@@ -222,6 +240,18 @@ def _seen_through(forward: Forward, led_to: list[tuple[DomainName, Judged]], rep
     if forward.question.type not in service_records.TYPES or not along:
         return reply
     return service_records.seen_through(reply, without_h3=any(must_see_inside(judged.outcome) for judged in along))
+
+
+def _known_here(question: Question, judged: Judged, data: list[bytes]) -> Answer:
+    body = answers.records(question, data, local.TTL)
+    attempt = _forwarded(question, judged)
+    attempt = attempt and replace(attempt, exposed=DataExposed.NONE)
+    return Answer(body, "NOERROR", Source.LOCAL, Labels(judged.outcome.segment, type_label(question.type)), attempt)
+
+
+def _rebinding(forward: Forward) -> Answer:
+    body = answers.records(forward.question, [], local.TTL, REBINDING)
+    return Answer(body, "NOERROR", Source.POLICY, forward.labels, forward.attempt)
 
 
 def _refused_elsewhere(question: Question, judged: Judged, at: datetime, technique: str, verdict: Verdict) -> Answer:

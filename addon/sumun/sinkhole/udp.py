@@ -74,12 +74,15 @@ class UdpListener:
         start = time.perf_counter()
         tables, at = self._handler.ready_tables()
         now, octets, names, place = at.timestamp(), datagrams.octets, datagrams.names, datagrams.address
-        first, last = place.start, place.stop
+        first, last, limit = place.start, place.stop, self._handler.limit
         answered: list[tuple[bytes, Answer]] = []
         others: list[int] = []
         for slot, length in enumerate(lengths):
             begin, name = slot * SLOT + 2, slot * NAME
             client = names[name + first : name + last]
+            if limit is not None and not limit.admits(client, now):
+                self._handler.limited(client_address(datagrams.peer(slot)[0]))
+                continue
             table = tables.get(client)
             answer = None if table is None else table.get(octets[begin : begin + length - 2])
             if answer is None or (answer.until <= now and not answer.lives(now)):
@@ -110,7 +113,11 @@ class UdpListener:
             else:
                 wire, peer = self._sock.recvfrom(SLOT)
                 source = []
-            self._handler.handle(wire, client_address(peer[0]), "udp", partial(self._send, peer, source))
+            client, limit = client_address(peer[0]), self._handler.limit
+            if limit is not None and not limit.admits(client.packed, time.monotonic()):
+                self._handler.limited(client)
+                continue
+            self._handler.handle(wire, client, "udp", partial(self._send, peer, source))
 
     def _send(self, peer: Any, source: list[tuple[int, int, bytes]], reply: bytes | None) -> bool:
         """Send at once or not at all: a client whose path is full asks again."""
