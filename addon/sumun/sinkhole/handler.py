@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -92,7 +92,7 @@ class Handler:
             return {}, self._clock()
 
     def answered(
-        self, answered: Sequence[tuple[bytes, Answer]], unsent: Sequence[int], at: datetime, seconds: float
+        self, answered: Sequence[tuple[bytes, Answer]], unsent: Iterable[int], at: datetime, seconds: float
     ) -> None:
         """Count what a listener answered by look-up, to whom, but for the ``unsent`` positions."""
         self._tally.batch(answered, unsent, at, seconds)

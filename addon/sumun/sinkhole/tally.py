@@ -103,21 +103,30 @@ class Tally:
 
     def attempt(self, client: bytes, answer: Answer, at: datetime) -> None:
         """Note an attempt of the client of this address, if the answer is to one."""
-        if answer.attempt is not None:
-            _add(self._open, (client, answer), at)
+        if answer.attempt is None:
+            return
+        seen = self._open.setdefault((client, answer), _Open(at, at, 0))
+        seen.times += 1
+        seen.last = at
 
     def batch(
-        self, answered: Sequence[tuple[bytes, Answer]], unsent: Sequence[int], at: datetime, seconds: float
+        self, answered: Sequence[tuple[bytes, Answer]], unsent: Iterable[int], at: datetime, seconds: float
     ) -> None:
         """All of the above for queries over UDP that were answered together, but for the ``unsent`` positions."""
         self._soon()
         kinds: dict[Kind, int] = {}
+        waiting = self._open
         for key in answered:
             answer = key[1]
             kind = answer.kind or self.kind(answer, "udp")
             kinds[kind] = kinds.get(kind, 0) + 1
             if answer.attempt is not None:
-                _add(self._open, key, at)
+                seen = waiting.get(key)
+                if seen is None:
+                    waiting[key] = _Open(at, at)
+                else:
+                    seen.times += 1
+                    seen.last = at
         for kind, times in kinds.items():
             self._queries[kind.asked] += times
             self._answered[kind] += times
@@ -210,12 +219,3 @@ class Tally:
                 self._complained = time.monotonic()
                 log.exception("recording an attempt failed; the same within %d seconds is not said", _COMPLAIN_EVERY)
             return None
-
-
-def _add(waiting: dict[tuple[bytes, Answer], _Open], key: tuple[bytes, Answer], at: datetime) -> None:
-    seen = waiting.get(key)
-    if seen is None:
-        waiting[key] = _Open(at, at)
-    else:
-        seen.times += 1
-        seen.last = at
