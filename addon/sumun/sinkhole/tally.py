@@ -29,10 +29,10 @@ log = logging.getLogger("sumun.sinkhole")
 
 _INTERVAL = 0.05
 """Seconds from one handing on to the next while there is something."""
-_SHARE, _SHARE_AT_REST = 0.02, 0.5
+_SHARE, _SHARE_AT_REST = 0.02, 0.05
 """Parts of the interval that go into the log while queries come thick, and else. In a flood of distinct attempts
 their windows grow longer than the second that equal attempts share otherwise, and nothing is lost."""
-_THICK = 200
+_THICK = 50
 """Queries in an interval."""
 _EVENTS = 8
 """Attempts between two looks at the clock."""
