@@ -248,7 +248,9 @@ class RawRule(_Raw):
     reference: Line = Field(default="", description="Number or title of the order behind the rule.")
     authority: Line = Field(default="", description="Who ordered it.")
     review: Day | None = Field(default=None, description="Date by which somebody looks at the rule again.")
-    ttl: Duration | None = Field(default=None, description="How long a warning or a justification is remembered.")
+    ttl: Duration | None = Field(
+        default=None, description="How long a warning or a justification is remembered; 8h if it is not said."
+    )
     approver: Line = Field(default="", description="Who may approve a justification.")
     tenant: dict[HeaderName, HeaderValue] | None = Field(
         default=None, description="Header fields that keep a service to the organisation's own workspace."
@@ -333,6 +335,9 @@ class RawConfig(_Raw):
     )
     destinations: RawDestinations = RawDestinations()
     state: Line = Field(default="var/", description="Folder of events, certificates and the last good policy.")
+    store: Annotated[str, _read(values.store_url)] = Field(
+        default="", description="PostgreSQL URL of the store of grants, for several hosts; else a file in `state`."
+    )
     segments: dict[Id, RawSegment] = Field(min_length=1)
     rules: list[RawRule] = Field(default=[], description="Asked before every segment's own rules.")
     unknown_clients: Line = Field(

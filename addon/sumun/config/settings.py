@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from sumun.model.name import DomainName, IPAddress
 from sumun.model.rule import IPNetwork
@@ -111,3 +112,7 @@ class Settings:
     """Private or loopback ranges that the proxy may dial all the same."""
     lists: tuple[ListSource, ...] = field(default_factory=tuple)
     resolving: Resolving = Resolving()
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    """For dates and hours without a zone of their own."""
+    store: str = ""
+    """URL of the store of grants; empty: SQLite in the state folder."""

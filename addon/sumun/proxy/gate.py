@@ -18,6 +18,7 @@ from sumun.proxy.origin import Forbidden, NoWay, Origins, dial
 from sumun.proxy.relay import End, join
 from sumun.proxy.ruling import UNKNOWN_PROTOCOL, GateRuling, gate_ruling
 from sumun.proxy.telling import Teller
+from sumun.proxy.tunnels import Tunnels
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +39,7 @@ class Gate:
     teller: Teller
     origins: Origins
     hand_over: HandOver
-    tunnels: set[End]
-    """Client ends of what is spliced now."""
+    tunnels: Tunnels
 
     async def attend(self, caller: Caller) -> None:
         """Serve one connection until it is spliced, handed over or closed; never raises what a client can cause."""
@@ -142,7 +142,9 @@ class _Visit:
     def _relay(self, origin: End) -> None:
         tunnels = self._gate.tunnels
         client = End(lambda: tunnels.discard(client))
-        tunnels.add(client)
+        concerns_ai = self._ruling is not None and self._ruling.ruling.is_logged
+        until = self._ruling.ruling.outcome.valid_until if self._ruling else None
+        tunnels.add(client, self._still_allowed if concerns_ai else None, until)
         origin.transport.write(self._caller.take(client))
         client.connection_made(self._caller.transport)
         join(client, origin)
@@ -150,6 +152,14 @@ class _Visit:
             client.close()
         elif self._caller.ended:
             client.eof_received()
+
+    def _still_allowed(self) -> bool:
+        """Whether this connection would be spliced if it began now; asked again of policy, not of the metrics."""
+        teller = self._gate.teller
+        ruling = gate_ruling(
+            teller.policy(), self._caller.client, self._destination, self._server_name, at=teller.clock()
+        )
+        return ruling.verdict is Verdict.SPLICED
 
     async def _hand_over(self, destination: Destination | None) -> None:
         self._gate.teller.connection(self._ruling, self._caller.client, Verdict.INTERCEPTED)

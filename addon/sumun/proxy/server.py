@@ -27,13 +27,14 @@ from sumun.proxy.addon import SumunAddon
 from sumun.proxy.ca import CertificateAuthority, ensure_ca
 from sumun.proxy.caller import Caller
 from sumun.proxy.destination import Vetting
+from sumun.proxy.forms import Book, Forms
 from sumun.proxy.gate import Gate
 from sumun.proxy.guard import GuardInstance
 from sumun.proxy.http_point import FailurePages, HttpPoint
 from sumun.proxy.origin import Origins
 from sumun.proxy.ports import Pages, Resolver
-from sumun.proxy.relay import End
 from sumun.proxy.telling import Teller
+from sumun.proxy.tunnels import Tunnels
 from sumun.telemetry.metrics import Metrics
 
 DRAIN = 3.0
@@ -79,6 +80,7 @@ class Proxy:
         ca_folder: Path,
         clock: Callable[[], datetime],
         reuse_port: bool,
+        book: Book | None = None,
         failure_pages: FailurePages = render_failure,
     ) -> None:
         self._settings = settings
@@ -88,10 +90,12 @@ class Proxy:
         teller = Teller(policy=policy, events=events, metrics=metrics, clock=clock)
         vetting = Vetting(settings.internal_destinations, frozenset(own_listeners(settings)))
         self._origins = Origins(resolver, vetting)
-        self._point = HttpPoint(teller, organisation, pages, failure_pages)
+        self._forms = Forms(book=book, teller=teller, organisation=organisation) if book else None
+        self._point = HttpPoint(teller, organisation, pages, failure_pages, self._forms)
         self._callers: set[Caller] = set()
         self._instances: list[GuardInstance] = []
-        self._tunnels: set[End] = set()
+        self._tunnels = Tunnels(policy, clock)
+        self._watching: asyncio.Task[None] | None = None
         self._master: Master | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -105,6 +109,7 @@ class Proxy:
         refuse_key_log()
         authority = ensure_ca(self._ca_folder, at=self._clock())
         await self._start_mitmproxy()
+        self._watching = asyncio.create_task(self._tunnels.run())
         try:
             for host, port in _listeners(self._settings):
                 await self._listen(host, port)
@@ -118,6 +123,8 @@ class Proxy:
         for instance in self._instances:
             if instance.is_running:
                 await instance.stop()
+        if self._watching:
+            self._watching.cancel()
         await self._drain()
         if self._master and self._running:
             self._master.shutdown()
@@ -126,7 +133,7 @@ class Proxy:
 
     async def _drain(self) -> None:
         """Spliced tunnels are ended at once: nobody but the client can tell when one is done."""
-        for end in list(self._tunnels):
+        for end in self._tunnels:
             end.close()
         await self._wait_for_callers()
         for caller in list(self._callers):
@@ -144,7 +151,7 @@ class Proxy:
         ready = _Ready()
         master = Master(Options())
         self._manager = proxyserver.Proxyserver()
-        addon = SumunAddon(point=self._point, origins=self._origins)
+        addon = SumunAddon(point=self._point, origins=self._origins, forms=self._forms)
         # ours before the two whose choices it overrides
         master.addons.add(self._manager, addon, next_layer.NextLayer(), tlsconfig.TlsConfig(), ready)
         # our listeners are not mitmproxy's to start: it would only log that one failed
@@ -176,6 +183,7 @@ def standalone_addon(  # noqa: PLR0913 - a composition root takes every part by 
     pages: Pages,
     ca_folder: Path,
     clock: Callable[[], datetime],
+    book: Book | None = None,
     failure_pages: FailurePages = render_failure,
 ) -> SumunAddon:
     """The hooks for a mitmproxy that somebody else runs, in its own modes; raises ProxyFault or CaFault."""
@@ -183,9 +191,10 @@ def standalone_addon(  # noqa: PLR0913 - a composition root takes every part by 
     ensure_ca(ca_folder, at=clock())
     teller = Teller(policy=policy, events=events, metrics=metrics, clock=clock)
     vetting = Vetting(settings.internal_destinations, frozenset(own_listeners(settings)))
-    point = HttpPoint(teller, organisation, pages, failure_pages)
+    forms = Forms(book=book, teller=teller, organisation=organisation) if book else None
+    point = HttpPoint(teller, organisation, pages, failure_pages, forms)
     options = mitmproxy_options(settings, ca_folder)
-    return SumunAddon(point=point, origins=Origins(resolver, vetting), options=options)
+    return SumunAddon(point=point, origins=Origins(resolver, vetting), forms=forms, options=options)
 
 
 class _Ready:

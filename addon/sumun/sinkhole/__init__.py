@@ -9,7 +9,8 @@ Rule 3: every query is counted once, and ends in one answer or in one counted dr
     canaries    names by which software asks for a way round
     local       names known here, and addresses that no public name should have
     answers     our own answers, as octets; cookies, the option that goes with them
-    relay       a question on its way to an upstream, and the answer on its way back; service_records, what it loses there
+    relay       a question on its way to an upstream, and the answer on its way back
+    service_records  what HTTPS and SVCB answers lose on that way
     ready       answers that can be given again without parsing
     responder   query -> answer, question for an upstream, or silence
     cache       what upstreams said; recall, who is asked and who is remembered

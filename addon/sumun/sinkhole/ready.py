@@ -20,7 +20,8 @@ _MAX_QUERY = 320
 _MAPPED = bytes(10) + b"\xff\xff"
 
 type Scope = tuple[str | IPAddress, Protocol]
-"""Who shares an answer: a segment, or one client where rules name clients; and over what, since sizes differ."""
+"""Who shares an answer: a segment, or one client where rules name clients or it was granted something; and over what,
+since sizes differ."""
 type Table = dict[bytes, Answer]
 """Octets of a query after its id, to its answer."""
 
@@ -50,7 +51,8 @@ class ReadyAnswers:
         if protocol == "udp" and (known := self._udp.get(client.packed)) is not None:
             return known
         name = segment()
-        table = self._tables.setdefault((client if name in self._by_client else name, protocol), {})
+        of_their_own = name in self._by_client or policy.grants.concern(client)
+        table = self._tables.setdefault((client if of_their_own else name, protocol), {})
         if protocol == "udp":
             if len(self._udp) >= _MAX_CLIENTS:
                 self._udp.clear()

@@ -234,4 +234,4 @@ def _key(event: AccessDecided) -> tuple[object, ...]:
 
 
 def _settled(decision: Decision) -> tuple[object, ...]:
-    return decision.action, decision.reason, decision.rule and decision.rule.id, decision.exemption
+    return decision.action, decision.reason, decision.rule and decision.rule.id, decision.exemption, decision.grant
