@@ -266,15 +266,7 @@ async def _reload_when(asked: asyncio.Event, active: ActivePolicy) -> None:
         await active.reload()
 
 
-<<<<<<< HEAD
-def _organisation(active: ActivePolicy) -> Callable[[], Organisation]:
-    return lambda: active.current.config.organisation
-
-
 def _upstreams(settings: Settings, metrics: Metrics) -> UpstreamsByDomain:
-=======
-def _upstreams(settings: Settings, metrics: Metrics) -> Upstreams:
->>>>>>> main
     dns = settings.listen.dns
 
     def asking(upstreams: tuple[Upstream, ...]) -> Upstreams:

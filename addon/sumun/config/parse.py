@@ -150,8 +150,9 @@ def _settings(raw: RawConfig) -> Settings:
         upstream_ca=None if raw.upstream_ca == "system" else FilePath(raw.upstream_ca),
         internal_destinations=tuple(raw.destinations.internal),
         lists=tuple(map(_list_source, raw.lists)),
-<<<<<<< HEAD
         resolving=_resolving(raw.resolver),
+        zone=raw.zone,
+        store=raw.store,
     )
 
 
@@ -163,10 +164,6 @@ def _resolving(raw: RawResolver) -> Resolving:
         private_domains=(*raw.private_domains, *raw.domains),
         rate_limit=raw.rate_limit,
         unlimited=tuple(raw.unlimited),
-=======
-        zone=raw.zone,
-        store=raw.store,
->>>>>>> main
     )
 
 
