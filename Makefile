@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench lock clean
+.PHONY: help setup run test check bench bench-dns lock clean
 
 CONFIG ?= config/sumun.yaml
 # workers for the tests; they start real servers, and two cores are the smallest machine we think of
@@ -31,6 +31,9 @@ check: setup  ## formatting, lints, types, import contracts, documents, configur
 
 bench: setup  ## measure, on this machine
 	@for file in $(wildcard benchmarks/*.py); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+bench-dns: setup  ## measure the sinkhole beside its peers that are installed, and write the table down
+	@$(BIN)/python benchmarks/dns.py --write docs/reference/benchmarks.md
 
 lock: setup  ## write the lock files anew from pyproject.toml, for every platform and Python version
 	@tools/lock $(UPGRADE)

@@ -41,6 +41,8 @@ class Server:
     port: int
     process: subprocess.Popen[bytes] | None = None
     rates: dict[str, list[float]] = field(default_factory=dict)
+    costs: dict[str, list[float]] = field(default_factory=dict)
+    """Microseconds of processor time for each query."""
     lost: int = 0
 
     def megabytes(self) -> float:
@@ -54,6 +56,15 @@ def children(pid: int) -> list[int]:
         direct = [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
         return [p for child in direct for p in (child, *children(child))]
     return []
+
+
+def processor_time(server: Server) -> float:
+    """Seconds that the server's processes have computed so far."""
+    ticks = 0
+    for pid in [server.process.pid, *children(server.process.pid)] if server.process else []:
+        with suppress(OSError):
+            ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def resident(pid: int) -> int:
@@ -239,7 +250,11 @@ def measure(servers: list[Server], loads: dict[str, Path], rounds: int, seconds:
             dnsperf(server, queries, "-n", "1")
         for _ in range(rounds):
             for server in servers:
-                server.rates.setdefault(load, []).append(dnsperf(server, queries, "-l", str(seconds)))
+                before = processor_time(server)
+                rate = dnsperf(server, queries, "-l", str(seconds))
+                server.rates.setdefault(load, []).append(rate)
+                cost = (processor_time(server) - before) * 1e6 / (rate * seconds)
+                server.costs.setdefault(load, []).append(cost)
 
 
 def version_of(server: Server) -> str:
@@ -250,14 +265,14 @@ def version_of(server: Server) -> str:
 
 def table(servers: list[Server], loads: dict[str, Path]) -> str:
     ours, *peers = servers
-    lines = [f"| server | version | {' | '.join(f'{load}, q/s | Sumun is' for load in loads)} | lost | MB |"]
-    lines.append("|---" * (4 + 2 * len(loads)) + "|")
-    for server in (ours, *sorted(peers, key=lambda s: -statistics.median(s.rates[next(iter(loads))]))):
+    lines = [f"| server | version | {' | '.join(f'{load}, q/s | Sumun is | µs each' for load in loads)} | lost | MB |"]
+    lines.append("|---" * (4 + 3 * len(loads)) + "|")
+    for server in (ours, *sorted(peers, key=lambda s: -statistics.median(s.rates["blocked"]))):
         cells = []
         for load in loads:
             rate = statistics.median(server.rates[load])
             ratio = "" if server is ours else f"{statistics.median(ours.rates[load]) / rate:.2f} ×"
-            cells.append(f"{rate:,.0f} | {ratio}")
+            cells.append(f"{rate:,.0f} | {ratio} | {statistics.median(server.costs[load]):.1f}")
         tail = f"{server.lost} | {server.megabytes():.0f}"
         lines.append(f"| {server.name} | {version_of(server)} | {' | '.join(cells)} | {tail} |")
     return "\n".join(lines)
@@ -274,7 +289,8 @@ Written by `make bench-dns` (`benchmarks/dns.py`): run it where you mean to serv
 Python {platform.python_version()}. Load average of the machine before the run: {load_average:.1f}\
 . {names}; dnsperf over UDP on loopback with {CLIENTS} clients; one server process each, \
 one thread; medians of {options.rounds} interleaved rounds of {options.seconds} s. Sumun counts every query and logs \
-every attempt.
+every attempt. "µs each" is the processor time of the server for each query, user and system, which other programs \
+on the machine disturb less than the rate.
 
 {table(servers, loads)}
 """
@@ -293,8 +309,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as base:
         blocked = blocked_names(options.names)
         allowed = [f"www.allowed-{number}.example" for number in range(options.allowed)]
-        loads = {"blocked": Path(base, "blocked"), "allowed": Path(base, "allowed")}
-        for load, names in zip(loads, (blocked, allowed), strict=True):
+        loads = {"allowed": Path(base, "allowed"), "blocked": Path(base, "blocked")}
+        for load, names in zip(loads, (allowed, blocked), strict=True):
             loads[load].write_text("".join(f"{name} A\n" for name in names))
         found = [sumun, *(make for program, make in PEERS.items() if shutil.which(program))]
         servers = []

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from prometheus_client import CollectorRegistry
 
-from sumun.config.settings import ListSource, Settings
+from sumun.config.settings import ListSource, Settings, Upstream
 from sumun.console.probes import Probe, ProbeFailed, dns_answers, tcp_connects
 from sumun.console.view import ListView, LoadedView
 from sumun.loading.active import ActivePolicy
@@ -43,6 +43,7 @@ from sumun.telemetry.json_lines import JsonLines
 from sumun.telemetry.metrics import Metrics
 from sumun.telemetry.recorder import Recorder
 from sumun.telemetry.shared_metrics import share
+from sumun.upstream.domains import UpstreamsByDomain
 from sumun.upstream.resolver import Upstreams
 
 if TYPE_CHECKING:
@@ -304,9 +305,14 @@ async def _reload_when(asked: asyncio.Event, active: ActivePolicy) -> None:
         await active.reload()
 
 
-def _upstreams(settings: Settings, metrics: Metrics) -> Upstreams:
+def _upstreams(settings: Settings, metrics: Metrics) -> UpstreamsByDomain:
     dns = settings.listen.dns
-    return Upstreams(settings.upstreams, metrics=metrics, ours=[(dns.address, dns.port)])
+
+    def asking(upstreams: tuple[Upstream, ...]) -> Upstreams:
+        return Upstreams(upstreams, metrics=metrics, ours=[(dns.address, dns.port)])
+
+    domains = {name: asking(upstreams) for name, upstreams in settings.resolving.domains}
+    return UpstreamsByDomain(asking(settings.upstreams), domains)
 
 
 def _sinkhole(process: _Process, at_the_end: AsyncExitStack) -> Part:

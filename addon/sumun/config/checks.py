@@ -8,7 +8,7 @@ from sumun.config.document import Path, spelled
 from sumun.config.fault import did_you_mean, quoted
 from sumun.config.raw import RawAccent, RawConfig
 from sumun.config.rules import Report
-from sumun.config.settings import Listen, Settings, Transport
+from sumun.config.settings import Listen, Settings, Transport, Upstream
 from sumun.config.shape import NO_ID
 from sumun.model.colour import DARK_GROUNDS, LIGHT_GROUNDS, READABLE, contrast
 from sumun.model.name import IPAddress
@@ -121,6 +121,9 @@ def _same(one: IPAddress, other: IPAddress) -> bool:
 def check_upstreams(settings: Settings, fault: Report) -> None:
     """An upstream that is this very filter would send every query in a circle."""
     dns = settings.listen.dns
-    for n, upstream in enumerate(settings.upstreams):
-        if upstream.transport is Transport.UDP and (upstream.host, upstream.port) == (str(dns.address), dns.port):
-            fault(("upstreams", n), f"{quoted(upstream.text)} is this filter's own DNS listener: queries would circle")
+    groups: list[tuple[Path, tuple[Upstream, ...]]] = [(("upstreams",), settings.upstreams)]
+    groups += [(("resolver", "domains", name.text), given) for name, given in settings.resolving.domains]
+    for at, upstreams in groups:
+        for n, upstream in enumerate(upstreams):
+            if upstream.transport is Transport.UDP and (upstream.host, upstream.port) == (str(dns.address), dns.port):
+                fault((*at, n), f"{quoted(upstream.text)} is this filter's own DNS listener: queries would circle")

@@ -11,9 +11,9 @@ from sumun.config.configuration import Config
 from sumun.config.document import read_document
 from sumun.config.fault import ConfigError, Fault
 from sumun.config.lists import check_lists, doubtful_lists
-from sumun.config.raw import RawConfig, RawList, RawOrganisation
+from sumun.config.raw import RawConfig, RawList, RawOrganisation, RawResolver
 from sumun.config.rules import Known, Report, build_exemption, build_rule
-from sumun.config.settings import Listen, Listener, ListSource, PagesListener, Settings, Tolerance
+from sumun.config.settings import Listen, Listener, ListSource, PagesListener, Resolving, Settings, Tolerance
 from sumun.config.shape import Shaped, shape
 from sumun.config.surroundings import Surroundings
 from sumun.config.warnings import doubts
@@ -146,9 +146,21 @@ def _settings(raw: RawConfig) -> Settings:
         upstream_ca=None if raw.upstream_ca == "system" else FilePath(raw.upstream_ca),
         internal_destinations=tuple(raw.destinations.internal),
         lists=tuple(map(_list_source, raw.lists)),
+        resolving=_resolving(raw.resolver),
         zone=raw.zone,
         store=raw.store,
         download_proxy=raw.downloads.proxy,
+    )
+
+
+def _resolving(raw: RawResolver) -> Resolving:
+    return Resolving(
+        local=tuple((name, tuple(addresses)) for name, addresses in raw.local.items()),
+        domains=tuple((name, tuple(upstreams)) for name, upstreams in raw.domains.items()),
+        private_answers=raw.private_answers,
+        private_domains=(*raw.private_domains, *raw.domains),
+        rate_limit=raw.rate_limit,
+        unlimited=tuple(raw.unlimited),
     )
 
 

@@ -28,7 +28,7 @@ from sumun.config import moments, values
 from sumun.config.fault import Unreadable, not_a, quoted
 from sumun.config.settings import Upstream
 from sumun.config.upstreams import SYSTEM, upstream
-from sumun.model.name import IPAddress
+from sumun.model.name import DomainName, IPAddress
 from sumun.model.rule import Action, IPNetwork, Mode
 from sumun.model.segment import DnsAnswer, FailMode
 from sumun.model.service import Match, Pattern
@@ -63,6 +63,7 @@ _LANGUAGES = {"type": "object", "additionalProperties": {"type": "string"}}
 type Id = Annotated[str, _read(values.identifier)]
 type Line = Annotated[str, _read(values.line_of_words)]
 type Words = Annotated[Text, PlainValidator(_text), WithJsonSchema({"anyOf": [{"type": "string"}, _LANGUAGES]})]
+type Name = Annotated[DomainName, _read(values.domain_name)]
 type Network = Annotated[IPNetwork, _read(values.network)]
 type Address = Annotated[IPAddress, _read(values.address)]
 type Address4 = Annotated[IPv4Address, _read(values.address4)]
@@ -130,6 +131,25 @@ class RawListen(_Raw):
     proxy: RawProxyListener = RawProxyListener()
     pages: RawPagesListener = RawPagesListener()
     console: RawConsoleListener = RawConsoleListener()
+
+
+class RawResolver(_Raw):
+    """How the sinkhole finds answers beside what the upstreams say; a change needs a restart."""
+
+    local: dict[Name, Some[Address]] = Field(default={}, description="Names answered here, with their addresses.")
+    domains: dict[Name, Some[Annotated[Upstream, _read(upstream)]]] = Field(
+        default={}, description="Resolvers for a name and all below it, such as an internal zone."
+    )
+    private_answers: bool = Field(
+        default=True, description="false: no private address for a public name (DNS rebinding)."
+    )
+    private_domains: list[Name] = Field(
+        default=[], description="Names that may have private addresses all the same, with all below them."
+    )
+    rate_limit: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="Queries over UDP a second for each /24 or /56; without it no limit."
+    )
+    unlimited: list[Network] = Field(default=[], description="Clients without that limit: forwarders of whole sites.")
 
 
 class RawDestinations(_Raw):
@@ -350,6 +370,7 @@ class RawConfig(_Raw):
     upstreams: Some[Annotated[Upstream, _read(upstream)]] = Field(
         default=[SYSTEM], description="`system`, or resolvers over UDP, TLS or HTTPS."
     )
+    resolver: RawResolver = RawResolver()
     upstream_ca: Line = Field(
         default="system", description="Roots that origins are verified against: system, or a PEM file."
     )

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from sumun.model.name import IPAddress
+from sumun.model.name import DomainName, IPAddress
 from sumun.model.rule import IPNetwork
 
 
@@ -105,6 +105,24 @@ class ListSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Resolving:
+    """How the sinkhole finds answers beside what its upstreams say."""
+
+    local: tuple[tuple[DomainName, tuple[IPAddress, ...]], ...] = ()
+    """Names that the sinkhole answers itself where policy lets them pass."""
+    domains: tuple[tuple[DomainName, tuple[Upstream, ...]], ...] = ()
+    """Resolvers for these names and all below them; the longest wins."""
+    private_answers: bool = True
+    """False: no private address in an answer for a public name (DNS rebinding)."""
+    private_domains: tuple[DomainName, ...] = ()
+    """Names that may have private addresses all the same, with all below them; those of ``domains`` are among them."""
+    rate_limit: int | None = None
+    """Queries over UDP a second for each /24 or /56; None: no limit."""
+    unlimited: tuple[IPNetwork, ...] = ()
+    """Clients that the limit is not for: forwarders of whole sites."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything of the configuration that is not policy."""
 
@@ -117,6 +135,7 @@ class Settings:
     internal_destinations: tuple[IPNetwork, ...] = ()
     """Private or loopback ranges that the proxy may dial all the same."""
     lists: tuple[ListSource, ...] = field(default_factory=tuple)
+    resolving: Resolving = Resolving()
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     """For dates and hours without a zone of their own."""
     store: str = ""

@@ -132,6 +132,11 @@ def country(text: str) -> str:
     return code
 
 
+def domain_name(text: str) -> DomainName:
+    """Read one name, which stands for itself or for all below it as its key says."""
+    return DomainName(pattern(text, Match.SUFFIX).text)
+
+
 def pattern(text: str, match: Match | None = None) -> Pattern:
     """Read a name to match, and refuse what looks like one but would never match."""
     _refuse_url(text)

@@ -6,13 +6,20 @@ Rule 3: every query is counted once, and ends in one answer or in one counted dr
 
     question    octets -> what is asked, or what is wrong with it
     judgement   the policy's word on a name, read the way DNS needs it
-    answers     our own answers, as octets
+    canaries    names by which software asks for a way round
+    local       names known here, and addresses that no public name should have
+    answers     our own answers, as octets; cookies, the option that goes with them
     relay       a question on its way to an upstream, and the answer on its way back
-    ready       answers of ours that can be given again without parsing
+    service_records  what HTTPS and SVCB answers lose on that way
+    ready       answers that can be given again without parsing
     responder   query -> answer, question for an upstream, or silence
+    cache       what upstreams said; recall, who is asked and who is remembered
     handler     one query: judged, recorded, counted, passed on
+    tally       counts and attempts, added up before they are handed on
+    limits      how many queries a network may ask
+    mmsg        many datagrams for each system call
     udp, tcp    the listeners
     server      all of it on one address
 
-There is no cache of what upstreams said, and no list of local names but one for probes.
+There is no recursion, and nothing is validated: that is for the upstreams.
 """

@@ -80,10 +80,15 @@ def blocked(
 def positive(question: Question, addresses: Addresses, ttl: int, explanation: Explanation | None = None) -> bytes:
     """An address of the family asked for, or no data."""
     data = addresses.of_type(question.type)
-    if data is None:
+    return records(question, [] if data is None else [data], ttl, explanation)
+
+
+def records(question: Question, data: Sequence[bytes], ttl: int, explanation: Explanation | None = None) -> bytes:
+    """A record of the type asked for with each of the data, or no data."""
+    if not data:
         return _negative(question.echo, Rcode.NOERROR, ttl, explanation)
-    record = _record(question.type, ttl, data)
-    return message(question.echo, Rcode.NOERROR, answers=[record], explanation=explanation)
+    found = [_record(question.type, ttl, each) for each in data]
+    return message(question.echo, Rcode.NOERROR, answers=found, explanation=explanation)
 
 
 def message(
@@ -111,12 +116,18 @@ def opt_record(echo: Echo, rcode: int = 0, explanation: Explanation | None = Non
     """The OPT record of an answer; empty for a client that sent none. The DO bit is the client's (RFC 3225)."""
     if echo.edns is None:
         return b""
-    option = b""
+    option = cookie_option(echo)
     if explanation:
         text = explanation.text.encode()[:_MAX_EXPLANATION].decode(errors="ignore").encode()
-        option = struct.pack("!HHH", 15, 2 + len(text), explanation.code) + text
+        option += struct.pack("!HHH", 15, 2 + len(text), explanation.code) + text
     flags = (rcode >> 4) << 24 | echo.edns.dnssec_ok << 15
     return b"\x00" + struct.pack("!HHIH", RdataType.OPT, UDP_PAYLOAD, flags, len(option)) + option
+
+
+def cookie_option(echo: Echo) -> bytes:
+    """The cookie that goes back to the client; empty for a client that sent none."""
+    cookie = echo.edns.cookie if echo.edns else b""
+    return struct.pack("!HH", 10, len(cookie)) + cookie if cookie else b""
 
 
 def _negative(echo: Echo, rcode: Rcode, ttl: int, explanation: Explanation | None) -> bytes:

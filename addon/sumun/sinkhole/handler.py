@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from dns.rcode import Rcode
 from sumun.model.name import IPAddress
 from sumun.model.segment import UNKNOWN_SEGMENT, FailMode
 from sumun.sinkhole import answers
+from sumun.sinkhole.limits import RateLimit
 from sumun.sinkhole.outcome import Answer, Drop, Forward, Labels, Protocol, Response, Source
 from sumun.sinkhole.question import Echo
 from sumun.sinkhole.ready import Table
@@ -57,11 +58,14 @@ class Handler:
         upstream: Upstream,
         tally: Tally,
         clock: Callable[[], datetime],
+        limit: RateLimit | None = None,
     ) -> None:
         self._responder = responder
         self._recall = Recall(upstream, clock=clock)
         self._tally = tally
         self._clock = clock
+        self.limit = limit
+        """What listeners ask before they take up a query over UDP."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._per_client: Counter[IPAddress] = Counter()
         self._logged_at: dict[str, float] = {}
@@ -88,10 +92,19 @@ class Handler:
             return {}, self._clock()
 
     def answered(
-        self, answered: Sequence[tuple[bytes, Answer]], unsent: Sequence[int], at: datetime, seconds: float
+        self, answered: Sequence[tuple[bytes, Answer]], unsent: Iterable[int], at: datetime, seconds: float
     ) -> None:
         """Count what a listener answered by look-up, to whom, but for the ``unsent`` positions."""
         self._tally.batch(answered, unsent, at, seconds)
+
+    def limited(self, client: IPAddress) -> None:
+        """Count a query over UDP that came too many, and gets no answer."""
+        try:
+            segment = self._responder.segment_name(client)
+        except Exception:  # noqa: BLE001 - the query counts all the same
+            segment = UNKNOWN_SEGMENT
+        self._tally.query(Labels(segment), "udp")
+        self._tally.drop(segment)
 
     def settle(self) -> None:
         """Hand on what is counted and noted."""

@@ -42,6 +42,11 @@ class Judged:
         return isinstance(self.outcome, Decision) and self.outcome.action is Action.BLOCK
 
     @property
+    def filters(self) -> bool:
+        """Whether the client's segment has any rule at all, so that going round this resolver would matter."""
+        return bool(self.policy.rules.get(self.outcome.segment))
+
+    @property
     def concerns_ai(self) -> bool:
         """Whether the attempt is logged."""
         return not isinstance(self.outcome, Decision) or self.outcome.concerns_ai

@@ -18,6 +18,8 @@ SLOTS = 64
 """Datagrams for each call; more gained nothing when measured."""
 SLOT = 4096
 """Octets of a query that are looked at; the rest is cut off, which makes it malformed."""
+STRIDE = SLOT + 128
+"""Octets from one slot to the next: not a power of two, which would put all queries into the same lines of a cache."""
 NAME = 32
 """Octets kept for an address: struct sockaddr_in6 has 28."""
 CONTROL = 64
@@ -28,7 +30,7 @@ _WORD = 8
 _HEADER = 64
 """Octets of struct mmsghdr: a msghdr of 56 and the length received."""
 _HEADER_WORDS = _HEADER // _WORD
-_NAME_WORD, _IOV_WORD, _CONTROL_WORD, _CONTROL_LENGTH_WORD = 0, 2, 4, 5
+_CONTROL_LENGTH_WORD = 5
 _LENGTH_HALF = 14
 """Where msg_len lies, counted in half words."""
 
@@ -72,31 +74,34 @@ class Datagrams:
         self._fd = sock.fileno()
         self._ipv6 = sock.family == socket.AF_INET6
         self._with_destinations = with_destinations
-        self.octets, octets = _memory(SLOTS * SLOT)
-        """Slot ``i`` begins at ``i * SLOT``."""
+        self.octets, octets = _memory(SLOTS * STRIDE)
+        """Slot ``i`` begins at ``i * STRIDE``; what is answered from there is as long as ``sizes[i]`` says."""
         self.names, self._names = _memory(SLOTS * NAME)
         self._controls, controls = _memory(SLOTS * CONTROL)
         self._inbox, inbox = _memory(SLOTS * _HEADER)
         self._outbox, outbox = _memory(SLOTS * _HEADER)
         self._in_vectors, in_vectors_at = _memory(SLOTS * 2 * _WORD)
         out_vectors, out_vectors_at = _memory(SLOTS * 2 * _WORD)
-        self._in_at, self._out_at, self._octets_at, self._controls_at = inbox, outbox, octets, controls
-        self._vectors = memoryview(out_vectors).cast("Q")
-        self._headers = memoryview(self._outbox).cast("Q")
+        self._in_at, self._out_at = inbox, outbox
+        outgoing = memoryview(out_vectors).cast("Q")
+        self.sizes = outgoing[1::2]
+        """Octets of the answer in each slot."""
         self._control_lengths = memoryview(self._inbox).cast("Q")[_CONTROL_LENGTH_WORD::_HEADER_WORDS]
+        self._out_control_lengths = memoryview(self._outbox).cast("Q")[_CONTROL_LENGTH_WORD::_HEADER_WORDS]
         self._full_control = memoryview(bytearray(SLOTS * _WORD)).cast("Q")
         self._lengths = memoryview(self._inbox).cast("I")[_LENGTH_HALF :: _HEADER // 4]
         incoming = memoryview(self._in_vectors).cast("Q")
         for i in range(SLOTS):
-            incoming[2 * i], incoming[2 * i + 1] = octets + i * SLOT, SLOT
+            incoming[2 * i], incoming[2 * i + 1] = octets + i * STRIDE, SLOT
+            outgoing[2 * i] = octets + i * STRIDE
             self._full_control[i] = CONTROL if with_destinations else 0
             for memory, vectors in ((self._inbox, in_vectors_at), (self._outbox, out_vectors_at)):
                 header = _Header.from_buffer(memory, i * _HEADER)
                 header.name, header.name_length = self._names + i * NAME, 28 if self._ipv6 else 16
                 header.iov, header.iov_length = vectors + i * 2 * _WORD, 1
                 header.control = controls + i * CONTROL if with_destinations else None
-        self.address = slice(8, 24) if self._ipv6 else slice(4, 8)
-        """Where the address lies in a slot of ``names``."""
+        self.address, self.address_size = (8, 16) if self._ipv6 else (4, 4)
+        """Where the address lies in ``names``, for the first slot; the next are ``NAME`` octets further each."""
 
     def receive(self) -> list[int]:
         """Octets of each query that was waiting, none if none was; raises OSError."""
@@ -110,29 +115,29 @@ class Datagrams:
             return []
         raise OSError(fault, os.strerror(fault))
 
-    def answer(self, position: int, slot: int, size: int) -> None:
-        """Let the answer at this position be the first ``size`` octets of a slot, to the client of that slot."""
-        vectors, headers, at = self._vectors, self._headers, position * _HEADER_WORDS
-        vectors[2 * position] = self._octets_at + slot * SLOT
-        vectors[2 * position + 1] = size
-        headers[at] = self._names + slot * NAME
+    def send(self, slots: list[int]) -> list[int]:
+        """Send the answers in these slots, in ascending order, and say which could not be sent."""
         if self._with_destinations:
-            headers[at + _CONTROL_WORD] = self._controls_at + slot * CONTROL
-            headers[at + _CONTROL_LENGTH_WORD] = self._any_interface(slot)
-
-    def send(self, count: int) -> list[int]:
-        """Send the answers at the first positions, and say which could not be sent."""
+            for slot in slots:
+                self._out_control_lengths[slot] = self._any_interface(slot)
         unsent: list[int] = []
-        done = 0
-        while done < count:
-            sent = _LIBC.sendmmsg(
-                self._fd, ctypes.c_void_p(self._out_at + done * _HEADER), count - done, socket.MSG_DONTWAIT
-            )
+        start = 0
+        for at in range(1, len(slots) + 1):
+            if at == len(slots) or slots[at] != slots[at - 1] + 1:
+                unsent += self._send_run(slots[start], slots[at - 1] + 1)
+                start = at
+        return unsent
+
+    def _send_run(self, slot: int, end: int) -> list[int]:
+        unsent: list[int] = []
+        while slot < end:
+            header = ctypes.c_void_p(self._out_at + slot * _HEADER)
+            sent = _LIBC.sendmmsg(self._fd, header, end - slot, socket.MSG_DONTWAIT)
             if sent < 0 and ctypes.get_errno() == errno.EINTR:
                 continue
             if sent <= 0:
-                unsent.append(done)
-            done += max(sent, 1)
+                unsent.append(slot)
+            slot += max(sent, 1)
         return unsent
 
     def peer(self, slot: int) -> tuple[Any, ...]:

@@ -68,7 +68,7 @@ class Kind:
     rcode: str
     source: Source
     counting: Callable[[int], None] | None
-    """Counts attempts; None: these are none."""
+    """Counts attempts, or questions for a way round the filter; None: these are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,8 @@ class Answer:
     """Seconds since 1970, before which it may be given again as it is."""
     ages: Ages | None = None
     """None: it does not age."""
+    bypass: str | None = None
+    """Technique of getting round the filter that was asked for, which is counted without an event."""
     kind: Kind | None = None
     """Filled in when it is first given."""
 

@@ -10,6 +10,7 @@ import dns.flags
 import dns.message
 import dns.opcode
 import dns.rdataclass
+from dns.edns import CookieOption
 from dns.rcode import Rcode
 
 from sumun.model.name import DomainName
@@ -27,6 +28,8 @@ class Edns:
     payload: int
     """Octets of UDP payload that the client takes."""
     dnssec_ok: bool
+    cookie: bytes = b""
+    """The client's cookie as it came; in an echo, what goes back (RFC 7873). Empty: none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,10 @@ def parsed(wire: bytes) -> Question | Fault:
 def _edns(message: dns.message.Message) -> Edns | None:
     if message.edns < 0:
         return None
-    return Edns(message.payload, bool(message.ednsflags & _DNSSEC_OK))
+    cookies = (
+        bytes(option.client) + bytes(option.server) for option in message.options if isinstance(option, CookieOption)
+    )
+    return Edns(message.payload, bool(message.ednsflags & _DNSSEC_OK), next(cookies, b""))
 
 
 def _question(message: dns.message.Message, echo: Echo) -> Question | Fault:

@@ -13,7 +13,7 @@ from typing import Final
 from dns.rdatatype import RdataType
 
 from sumun.model.name import DomainName
-from sumun.sinkhole.answers import UDP_PAYLOAD, Explanation, opt_record
+from sumun.sinkhole.answers import UDP_PAYLOAD, Explanation, cookie_option, opt_record
 from sumun.sinkhole.question import Echo, Question
 from sumun.upstream.message import HEADER, TC, MalformedMessage, Record, labels_at, question_end, records
 
@@ -90,8 +90,12 @@ def _replace_opt(out: bytearray, opt: Record | None, echo: Echo, explanation: Ex
         _count_additional(out, -1)
         opt = None
     if echo.edns and opt:
-        payload = opt.fields + 2
+        payload, length = opt.fields + 2, opt.fields + 8
         out[payload : payload + 2] = UDP_PAYLOAD.to_bytes(2)
+        cookie = cookie_option(echo)
+        if cookie and opt.end == len(out):
+            out += cookie
+            out[length : length + 2] = (opt.end - opt.data + len(cookie)).to_bytes(2)
     elif echo.edns:
         out += opt_record(echo, explanation=explanation)
         _count_additional(out, 1)

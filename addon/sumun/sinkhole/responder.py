@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -18,11 +19,15 @@ from sumun.model.request import AccessRequest
 from sumun.model.segment import UNKNOWN_SEGMENT, DnsPolicy, FailMode
 from sumun.model.verdict import DataExposed, Verdict
 from sumun.policy.engine import Policy
-from sumun.sinkhole import answers, relay
+from sumun.policy.verdicts import must_see_inside
+from sumun.sinkhole import answers, local, relay, service_records
 from sumun.sinkhole.answers import Addresses, Explanation
 from sumun.sinkhole.cache import Hit, times_to_live
+from sumun.sinkhole.canaries import canary
+from sumun.sinkhole.cookies import Cookies
 from sumun.sinkhole.judgement import Judged
 from sumun.sinkhole.labels import rcode_label, type_label, type_text
+from sumun.sinkhole.local import LocalNames
 from sumun.sinkhole.outcome import Ages, Answer, Attempt, Drop, Forward, Labels, Protocol, Response, Source
 from sumun.sinkhole.question import Echo, Fault, Question, read
 from sumun.sinkhole.ready import ReadyAnswers, Table, find
@@ -31,6 +36,8 @@ HEALTH_NAME: Final = DomainName.parse("health.sumun.invalid")
 """Answered 127.0.0.1 to clients on loopback, without policy or upstream: shows that the listener serves."""
 
 _LOOPBACK = Addresses(IPv4Address("127.0.0.1").packed, None)
+ELSEWHERE: Final = Explanation(EDECode.BLOCKED, "this network answers its own questions")
+REBINDING: Final = Explanation(EDECode.FILTERED, "a private address for a public name")
 STALE: Final = Explanation(EDECode.STALE_ANSWER)
 _FOR_ONE_HOP = frozenset({0, RdataType.OPT, *range(249, 255)})
 """Types that a forwarder cannot pass on: TKEY, TSIG, zone transfers and mail queries (RFC 6895, 3.1)."""
@@ -39,10 +46,24 @@ _FOR_ONE_HOP = frozenset({0, RdataType.OPT, *range(249, 255)})
 class Responder:
     """Policy is asked first, for every question; what an upstream says is used only after that."""
 
-    def __init__(self, *, policy: Callable[[], Policy], pages: PagesListener) -> None:
+    def __init__(
+        self,
+        *,
+        policy: Callable[[], Policy],
+        pages: PagesListener,
+        names: LocalNames | None = None,
+        secret: bytes = b"",
+    ) -> None:
+        """``secret`` is sixteen octets that cookies are made with; without it they are made anew."""
         self._policy = policy
+        self._local = names or LocalNames()
+        self._cookies = Cookies(secret or secrets.token_bytes(16))
         self._pages = Addresses.of(pages)
         self._ready = ReadyAnswers()
+
+    def segment_name(self, client: IPAddress) -> str:
+        """The segment of a client, as metrics have it."""
+        return _segment_name(self._policy(), client)
 
     def udp_tables(self) -> dict[bytes, Table]:
         """For each client that asked before, by the octets of its address, the answers that ``ready`` would give."""
@@ -57,16 +78,21 @@ class Responder:
         policy = self._policy()
         segment = policy.segment_of(client)
         name = segment.name if segment else UNKNOWN_SEGMENT
-        question = read(wire)
+        question = self._with_cookie(read(wire), client, at)
         if not isinstance(question, Question):
             return _faulty(question, name)
         if question.name == HEALTH_NAME and client.is_loopback:
             return _healthy(question, name)
         outcome = policy.decide(AccessRequest(client, question.name), at=at)
         judged = Judged(policy, segment.dns if segment else DnsPolicy(), outcome)
-        if judged.verdict(question.type) is Verdict.FORWARDED:
+        if judged.verdict(question.type) is not Verdict.FORWARDED:
+            answer = self._answer(question, question.name, judged, at)
+        elif judged.filters and not judged.names_the_destination and (found := canary(question.name)):
+            answer = _refused_elsewhere(question, judged, at, *found)
+        elif (data := self._local.of_type(question.name, question.type)) is not None:
+            answer = _known_here(question, judged, data)
+        else:
             return _forward(question, client, protocol, name, judged)
-        answer = self._answer(question, question.name, judged, at)
         if question.repeats:
             self._ready.keep(self._table(policy, client, protocol), wire, answer, judged.full_until)
         return answer
@@ -75,6 +101,9 @@ class Responder:
         """Relay what the upstream said, just now or as ``known``, unless it leads to a name blocked for this client."""
         try:
             led_to = self._chain(forward, reply, at)
+            if self._local.rebinds(forward.question.name, reply):
+                return _rebinding(forward)
+            reply = _seen_through(forward, led_to, reply)
             if blocked := self._blocked_target(forward, led_to, at):
                 return blocked
             stale = STALE if known and not known.fresh else None
@@ -114,6 +143,13 @@ class Responder:
 
     def _table(self, policy: Policy, client: IPAddress, protocol: Protocol) -> Table:
         return self._ready.table(policy, client, protocol, lambda: _segment_name(policy, client))
+
+    def _with_cookie(self, asked: Question | Fault | None, client: IPAddress, at: datetime) -> Question | Fault | None:
+        if asked is None or asked.echo.edns is None or not asked.echo.edns.cookie:
+            return asked
+        edns = asked.echo.edns
+        edns = replace(edns, cookie=self._cookies.answer(edns.cookie, client, at.timestamp()))
+        return replace(asked, echo=replace(asked.echo, edns=edns))
 
     def _chain(self, forward: Forward, reply: bytes, at: datetime) -> list[tuple[DomainName, Judged]]:
         """The names that a reply leads to, judged: a name is no way round the block of another.
@@ -196,6 +232,32 @@ def _along(forward: Forward, led_to: list[tuple[DomainName, Judged]]) -> list[Ju
 def _shortest(forward: Forward, led_to: list[tuple[DomainName, Judged]], at: datetime) -> int | None:
     lifetimes = [judged.lifetime(at) for judged in _along(forward, led_to)]
     return min((seconds for seconds in lifetimes if seconds is not None), default=None)
+
+
+def _seen_through(forward: Forward, led_to: list[tuple[DomainName, Judged]], reply: bytes) -> bytes:
+    """Nothing is changed for names that no rule and no catalogue entry concerns."""
+    along = [judged for judged in _along(forward, led_to) if judged.concerns_ai]
+    if forward.question.type not in service_records.TYPES or not along:
+        return reply
+    return service_records.seen_through(reply, without_h3=any(must_see_inside(judged.outcome) for judged in along))
+
+
+def _known_here(question: Question, judged: Judged, data: list[bytes]) -> Answer:
+    body = answers.records(question, data, local.TTL)
+    attempt = _forwarded(question, judged)
+    attempt = attempt and replace(attempt, exposed=DataExposed.NONE)
+    return Answer(body, "NOERROR", Source.LOCAL, Labels(judged.outcome.segment, type_label(question.type)), attempt)
+
+
+def _rebinding(forward: Forward) -> Answer:
+    body = answers.records(forward.question, [], local.TTL, REBINDING)
+    return Answer(body, "NOERROR", Source.POLICY, forward.labels, forward.attempt)
+
+
+def _refused_elsewhere(question: Question, judged: Judged, at: datetime, technique: str, verdict: Verdict) -> Answer:
+    rcode, body = answers.blocked(question, verdict, answers.NOWHERE, judged.ttl(at), ELSEWHERE)
+    labels = Labels(judged.outcome.segment, type_label(question.type))
+    return Answer(body, rcode.name, Source.POLICY, labels, bypass=technique)
 
 
 def _boundaries(forward: Forward, led_to: list[tuple[DomainName, Judged]]) -> list[datetime]:

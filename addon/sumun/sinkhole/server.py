@@ -12,6 +12,8 @@ from sumun.config.settings import Listener, Settings
 from sumun.model.fault import OperatorFault
 from sumun.policy.engine import Policy
 from sumun.sinkhole.handler import Handler
+from sumun.sinkhole.limits import RateLimit
+from sumun.sinkhole.local import LocalNames
 from sumun.sinkhole.recall import Upstream
 from sumun.sinkhole.responder import Responder
 from sumun.sinkhole.tally import Attempts, Tally
@@ -48,11 +50,13 @@ class Sinkhole:
         self._listener = settings.listen.dns
         self._policy = policy
         self._reuse_port = reuse_port
+        resolving = settings.resolving
         self._handler = Handler(
-            responder=Responder(policy=policy, pages=settings.listen.pages),
+            responder=Responder(policy=policy, pages=settings.listen.pages, names=LocalNames.of(resolving)),
             upstream=upstreams,
             tally=Tally(metrics, events),
             clock=clock,
+            limit=RateLimit(resolving.rate_limit, resolving.unlimited) if resolving.rate_limit else None,
         )
         self._udp: UdpListener | None = None
         self._tcp: TcpListener | None = None

@@ -29,12 +29,12 @@ log = logging.getLogger("sumun.sinkhole")
 
 _INTERVAL = 0.05
 """Seconds from one handing on to the next while there is something."""
-_SHARE, _SHARE_AT_REST = 0.05, 0.5
+_SHARE, _SHARE_AT_REST = 0.02, 0.05
 """Parts of the interval that go into the log while queries come thick, and else. In a flood of distinct attempts
 their windows grow longer than the second that equal attempts share otherwise, and nothing is lost."""
-_THICK = 200
+_THICK = 50
 """Queries in an interval."""
-_EVENTS = 16
+_EVENTS = 8
 """Attempts between two looks at the clock."""
 _MAX_OPEN = 131_072
 """Distinct attempts waiting, each less than half a kilobyte; more are handed on at once, whatever becomes of them."""
@@ -74,6 +74,7 @@ class Tally:
         self._unsent: Counts[Kind] = Counts()
         self._dropped: Counts[str] = Counts()
         self._kinds: dict[tuple[object, ...], Kind] = {}
+        self._bypasses: dict[tuple[str, str], Callable[[int], None]] = {}
         self._open: dict[tuple[bytes, Answer], _Open] = {}
         self._durations = {source: metrics.dns_response_duration.labels(source.value) for source in Source}
         self.decision: Histogram = metrics.decision_duration.labels("dns")
@@ -102,21 +103,30 @@ class Tally:
 
     def attempt(self, client: bytes, answer: Answer, at: datetime) -> None:
         """Note an attempt of the client of this address, if the answer is to one."""
-        if answer.attempt is not None:
-            _add(self._open, (client, answer), at)
+        if answer.attempt is None:
+            return
+        seen = self._open.setdefault((client, answer), _Open(at, at, 0))
+        seen.times += 1
+        seen.last = at
 
     def batch(
-        self, answered: Sequence[tuple[bytes, Answer]], unsent: Sequence[int], at: datetime, seconds: float
+        self, answered: Sequence[tuple[bytes, Answer]], unsent: Iterable[int], at: datetime, seconds: float
     ) -> None:
         """All of the above for queries over UDP that were answered together, but for the ``unsent`` positions."""
         self._soon()
         kinds: dict[Kind, int] = {}
+        waiting = self._open
         for key in answered:
             answer = key[1]
             kind = answer.kind or self.kind(answer, "udp")
             kinds[kind] = kinds.get(kind, 0) + 1
             if answer.attempt is not None:
-                _add(self._open, key, at)
+                seen = waiting.get(key)
+                if seen is None:
+                    waiting[key] = _Open(at, at)
+                else:
+                    seen.times += 1
+                    seen.last = at
         for kind, times in kinds.items():
             self._queries[kind.asked] += times
             self._answered[kind] += times
@@ -134,6 +144,8 @@ class Tally:
             attempt, counting = answer.attempt, None
             if attempt is not None:
                 counting = self._guarded(lambda: self._attempts.counting(attempt.event(_NOBODY, protocol, _NEVER)))
+            elif answer.bypass:
+                counting = self._bypass(answer.labels.segment, answer.bypass)
             key = (answer.labels, protocol, answer.rcode, answer.source, counting)
             if key not in self._kinds:
                 asked = (answer.labels.segment, protocol, answer.labels.type)
@@ -144,6 +156,11 @@ class Tally:
     def hand_on_all(self) -> None:
         """Hand on everything now."""
         self._hand_on(everything=True)
+
+    def _bypass(self, segment: str, technique: str) -> Callable[[int], None]:
+        if (segment, technique) not in self._bypasses:
+            self._bypasses[segment, technique] = self._metrics.bypass_attempts.labels(segment, technique).inc
+        return self._bypasses[segment, technique]
 
     def _soon(self) -> None:
         """Hand on at the end of this turn of the event loop after a quiet time, else when the interval is over."""
@@ -202,12 +219,3 @@ class Tally:
                 self._complained = time.monotonic()
                 log.exception("recording an attempt failed; the same within %d seconds is not said", _COMPLAIN_EVERY)
             return None
-
-
-def _add(waiting: dict[tuple[bytes, Answer], _Open], key: tuple[bytes, Answer], at: datetime) -> None:
-    seen = waiting.get(key)
-    if seen is None:
-        waiting[key] = _Open(at, at)
-    else:
-        seen.times += 1
-        seen.last = at

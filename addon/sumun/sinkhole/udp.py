@@ -13,7 +13,7 @@ from typing import Any
 from sumun.model.name import IPAddress, plain
 from sumun.sinkhole import mmsg
 from sumun.sinkhole.handler import Handler
-from sumun.sinkhole.mmsg import NAME, SLOT, SLOTS, Datagrams
+from sumun.sinkhole.mmsg import NAME, SLOT, SLOTS, STRIDE, Datagrams
 from sumun.sinkhole.outcome import Answer
 
 _TURN = 8
@@ -65,40 +65,49 @@ class UdpListener:
     def _batch(self, datagrams: Datagrams) -> int:
         """The fast path: answers that are ready, by table look-up; everything else goes to the handler.
 
-        What is done here for each query sets the speed of the sinkhole, so it is written out, without a call but
-        one: find the client's table, find the answer to the octets after the id, put it in their place.
+        What is done here for each query sets the speed of the sinkhole, so it is written out: find the client's
+        table, find the answer to the octets after the id, put it in their place.
         """
         lengths = datagrams.receive()
         if not lengths:
             return 0
         start = time.perf_counter()
         tables, at = self._handler.ready_tables()
-        now, octets, names, place = at.timestamp(), datagrams.octets, datagrams.names, datagrams.address
-        first, last = place.start, place.stop
+        now, octets, sizes, limit = at.timestamp(), datagrams.octets, datagrams.sizes, self._handler.limit
+        names, name, width = datagrams.names[: len(lengths) * NAME], datagrams.address, datagrams.address_size
+        begin = 2 - STRIDE
+        name -= NAME
         answered: list[tuple[bytes, Answer]] = []
+        slots: list[int] = []
         others: list[int] = []
         for slot, length in enumerate(lengths):
-            begin, name = slot * SLOT + 2, slot * NAME
-            client = names[name + first : name + last]
+            begin += STRIDE
+            name += NAME
+            client = names[name : name + width]
+            if limit is not None and not limit.admits(client, now):
+                self._handler.limited(client_address(datagrams.peer(slot)[0]))
+                continue
             table = tables.get(client)
             answer = None if table is None else table.get(octets[begin : begin + length - 2])
             if answer is None or (answer.until <= now and not answer.lives(now)):
                 others.append(slot)
                 continue
             body = answer.body
-            octets[begin : begin + len(body)] = body
-            datagrams.answer(len(answered), slot, len(body) + 2)
+            size = len(body)
+            octets[begin : begin + size] = body
+            sizes[slot] = size + 2
             answered.append((client, answer))
+            slots.append(slot)
         if answered:
-            unsent = datagrams.send(len(answered))
-            self._handler.answered(answered, unsent, at, time.perf_counter() - start)
+            unsent = datagrams.send(slots)
+            self._handler.answered(answered, map(slots.index, unsent), at, time.perf_counter() - start)
         for slot in others:
             self._hand_over(datagrams, slot, lengths[slot])
         return len(lengths)
 
     def _hand_over(self, datagrams: Datagrams, slot: int, length: int) -> None:
         peer = datagrams.peer(slot)
-        wire = datagrams.octets[slot * SLOT : slot * SLOT + length]
+        wire = datagrams.octets[slot * STRIDE : slot * STRIDE + length]
         reply = partial(self._send, peer, datagrams.source(slot))
         self._handler.handle(wire, client_address(peer[0]), "udp", reply)
 
@@ -110,7 +119,11 @@ class UdpListener:
             else:
                 wire, peer = self._sock.recvfrom(SLOT)
                 source = []
-            self._handler.handle(wire, client_address(peer[0]), "udp", partial(self._send, peer, source))
+            client, limit = client_address(peer[0]), self._handler.limit
+            if limit is not None and not limit.admits(client.packed, time.monotonic()):
+                self._handler.limited(client)
+                continue
+            self._handler.handle(wire, client, "udp", partial(self._send, peer, source))
 
     def _send(self, peer: Any, source: list[tuple[int, int, bytes]], reply: bytes | None) -> bool:
         """Send at once or not at all: a client whose path is full asks again."""

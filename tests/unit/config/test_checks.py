@@ -60,6 +60,11 @@ ONE = "version: 1\nsegments: {a: {networks: [10.0.0.0/8]}}\n"
             "c.yaml:3: /exemptions/0/service: unknown service `deepsek`; did you mean "
             "`deepseek`?",
         ),
+        (
+            ONE + "resolver: {domains: {corp.example: ['udp://127.0.0.1:8053']}}\n",
+            "c.yaml:3: /resolver/domains/corp.example/0: `udp://127.0.0.1:8053` is this filter's own DNS listener: "
+            "queries would circle",
+        ),
     ],
 )  # fmt: skip
 def test_what_collides_is_said(text: str, message: str) -> None:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from sumun.config.configuration import Config
 from sumun.config.fault import ConfigError
 from sumun.config.parse import Surroundings, outline, parse_config, parse_config_within
-from sumun.config.settings import ListSource, Transport
+from sumun.config.settings import ListSource, Resolving, Transport, Upstream
+from sumun.model.name import DomainName
 from sumun.model.organisation import Organisation
 from sumun.model.rule import Action, Conditions, Exemption, Mode
 from sumun.model.schedule import Hours
@@ -94,6 +95,13 @@ listen:
   pages: {address: 192.0.2.1, address6: 2001:db8::1, http: 80, https: 443}
   console: {address: 127.0.0.1, port: 8090}
 upstreams: [udp://192.0.2.53:53, tls://192.0.2.53#dns.example]
+resolver:
+  local: {Printer.example.: [10.0.0.9, "fd00::9"]}
+  domains: {corp.example: [udp://10.0.0.53]}
+  private_answers: false
+  private_domains: [lab.example]
+  rate_limit: 500
+  unlimited: [10.0.0.0/24]
 upstream_ca: ca.pem
 destinations: {internal: [10.9.0.0/16]}
 state: /var/lib/sumun
@@ -147,6 +155,14 @@ def test_every_key_arrives_where_it_belongs() -> None:
     assert config.settings.internal_destinations == (ip_network("10.9.0.0/16"),)
     assert config.settings.upstream_ca == Path("ca.pem")
     assert config.settings.lists == (ListSource("local", "hosts", Path("lists/local.txt")),)
+    assert config.settings.resolving == Resolving(
+        local=((DomainName("printer.example"), (ip_address("10.0.0.9"), ip_address("fd00::9"))),),
+        domains=((DomainName("corp.example"), (Upstream("udp://10.0.0.53", Transport.UDP, "10.0.0.53"),)),),
+        private_answers=False,
+        private_domains=(DomainName("lab.example"), DomainName("corp.example")),
+        rate_limit=500,
+        unlimited=(ip_network("10.0.0.0/24"),),
+    )
     assert segment.dns == DnsPolicy(DnsAnswer.NULL, 60, steer=False)
     assert (segment.default, segment.on_failure, segment.title.within("ko")) == (Action.MONITOR, FailMode.OPEN, "에이")
     assert rule.when == Conditions(
@@ -186,8 +202,8 @@ def test_the_surroundings_are_checked_where_they_are_known() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config_within(EVERYTHING, file="c.yaml", around=around)
     assert str(caught.value).split("\n") == [
-        "c.yaml:48: /lists/0/format: unknown format `hosts`",
-        "c.yaml:48: /lists/0/path: no file at `lists/local.txt`: paths are relative to the working directory",
+        "c.yaml:55: /lists/0/format: unknown format `hosts`",
+        "c.yaml:55: /lists/0/path: no file at `lists/local.txt`: paths are relative to the working directory",
     ]
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import dns.message
 import dns.rdatatype
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sumun.sinkhole.cache import Cache, Hit, key_of, times_to_live
@@ -123,7 +123,8 @@ def test_failures_are_remembered_longer_each_time() -> None:
     assert not cache.failed(KEY, now + 1), "an answer ends the row"
 
 
-@given(st.lists(st.tuples(st.integers(0, 300), st.integers(1, 40)), max_size=200))
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(1, 20)), max_size=60))
 def test_it_stays_within_its_bounds(steps: list[tuple[int, int]]) -> None:
     cache = Cache(max_octets=20_000)
     for number, records in steps:

@@ -1,0 +1,122 @@
+"""The same names in Sumun and, as a response policy zone, in a real Unbound: no disagreement on what is blocked."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import dns.asyncquery
+import dns.exception
+import dns.message
+import dns.rcode
+import pytest
+
+from sumun.model.segment import DnsAnswer, DnsPolicy
+from sumun.policy.engine import Policy
+from tests.integration.test_sinkhole import running
+from tests.support.builders import policy, rule, segment
+from tests.support.dns_servers import FakeResolver, serving, zone
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(shutil.which("unbound") is None, reason="needs Unbound (unbound)"),
+]
+QUERIES = 5_000
+LISTED = [f"host-{number}.zone-{number % 7}.example" for number in range(200)] + ["deepseek.example", "a-b.example"]
+TARGETS = [f"{prefix}{name}" for name in LISTED for prefix in ("", "www.", "a.b.", "x")]
+OTHER = "plain.example"
+"""Not below ``test``, which Unbound answers by itself."""
+NEIGHBOURS = ["example", "zone-1.example", "zone-2.example", "deepseek.example.org", "notdeepseek.example", OTHER]
+ZONE = zone([f"{name}. 300 IN A 192.0.2.80" for name in [*TARGETS, *NEIGHBOURS]])
+
+
+def blocking() -> Policy:
+    rules = [rule("listed", "block", domains=LISTED)]
+    return policy(segment("all", "127.0.0.0/8", rules=rules, dns=DnsPolicy(answer=DnsAnswer.NXDOMAIN)))
+
+
+@asynccontextmanager
+async def unbound(folder: Path, upstream: FakeResolver) -> AsyncIterator[int]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    records = "".join(f"{name} CNAME .\n*.{name} CNAME .\n" for name in LISTED)
+    (folder / "rpz").write_text(
+        f"$TTL 30\n@ SOA localhost. root.localhost. 1 3600 600 86400 30\n@ NS localhost.\n{records}"
+    )
+    (folder / "conf").write_text(f"""
+server:
+  interface: 127.0.0.1@{port}
+  do-daemonize: no
+  use-syslog: no
+  chroot: ""
+  username: ""
+  pidfile: ""
+  directory: "{folder}"
+  module-config: "respip iterator"
+  do-not-query-localhost: no
+forward-zone:
+  name: "."
+  forward-addr: 127.0.0.1@{upstream.port}
+rpz:
+  name: "rpz.test."
+  zonefile: "{folder}/rpz"
+remote-control:
+  control-enable: no
+""")
+    process = await asyncio.create_subprocess_exec("unbound", "-d", "-c", str(folder / "conf"))
+    try:
+        for _ in range(100):
+            try:
+                await ask(port, OTHER, "A", 0.2)
+                break
+            except (dns.exception.DNSException, OSError):
+                await asyncio.sleep(0.05)  # nobody listens yet
+        yield port
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def ask(port: int, name: str, type_: str, patience: float = 5.0) -> dns.message.Message:
+    return await dns.asyncquery.udp(dns.message.make_query(name, type_), "127.0.0.1", patience, port=port)
+
+
+def spelled(chance: random.Random, name: str) -> str:
+    return "".join(c.upper() if chance.random() < 0.3 else c for c in name)
+
+
+def test_both_block_the_same(tmp_path: Path) -> None:
+    chance = random.Random(8914)
+    types = ["A", "AAAA", "TXT", "MX", "NS", "SOA", "HTTPS"]
+    asked = [(spelled(chance, chance.choice(TARGETS + NEIGHBOURS * 20)), chance.choice(types)) for _ in range(QUERIES)]
+
+    async def main() -> tuple[int, list[str]]:
+        disagree, blocked = [], 0
+        async with (
+            running(behaviour=ZONE, policy=blocking) as ours,
+            serving(ZONE) as upstream,
+            unbound(tmp_path, upstream) as theirs,
+        ):
+            for start in range(0, len(asked), 25):
+                part = asked[start : start + 25]
+                mine = await asyncio.gather(*(ask(ours.sinkhole.port, *each) for each in part))
+                other = await asyncio.gather(*(ask(theirs, *each) for each in part))
+                for each, one, two in zip(part, mine, other, strict=True):
+                    blocked += one.rcode() == dns.rcode.NXDOMAIN
+                    if (one.rcode(), addresses(one)) != (two.rcode(), addresses(two)):
+                        disagree.append(f"{each}: {one.rcode()} {addresses(one)}, {two.rcode()} {addresses(two)}")
+        return blocked, disagree
+
+    blocked, disagree = asyncio.run(main())
+    assert disagree == []
+    assert QUERIES // 4 < blocked < QUERIES * 3 // 4 + 500, "the mix has both"
+
+
+def addresses(message: dns.message.Message) -> list[str]:
+    return sorted(record.to_text() for rrset in message.answer for record in rrset)
