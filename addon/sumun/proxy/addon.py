@@ -23,7 +23,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from sumun.content.llm_request import LIMIT, from_head, from_whole
 from sumun.model.name import DomainName, IPAddress, parse_host
-from sumun.model.verdict import DataExposed, Point, Verdict
+from sumun.model.verdict import DataExposed, Verdict
 from sumun.proxy import enforce, translate
 from sumun.proxy.bounds import BoundedBuffer, bound_body
 from sumun.proxy.destination import Destination
@@ -31,7 +31,7 @@ from sumun.proxy.guard import GuardMode
 from sumun.proxy.http_point import HttpPoint
 from sumun.proxy.opening import Unreadable, client_hello
 from sumun.proxy.origin import NoWay, Origins
-from sumun.proxy.ruling import GateRuling, gate_ruling
+from sumun.proxy.ruling import GateRuling
 from sumun.proxy.vetted import VettedAddress
 
 logger = logging.getLogger(__name__)
@@ -227,10 +227,7 @@ class SumunAddon:
         return self._ruling(context.client.peername[0], destination, name)
 
     def _ruling(self, peer: str, destination: Destination | None, name: DomainName | IPAddress | None) -> GateRuling:
-        client = translate.address(peer)
-        return self.point.teller.decided(
-            Point.GATE, client, lambda policy, at: gate_ruling(policy, client, destination, name, at=at)
-        )
+        return self.point.teller.rule_at_gate(translate.address(peer), destination, name)
 
     def _tell(
         self, ruling: GateRuling, verdict: Verdict, exposed: DataExposed, name: DomainName | IPAddress | None

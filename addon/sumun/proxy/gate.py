@@ -5,7 +5,9 @@ A connection that is handed over is recorded by the http point; one that ends he
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -15,9 +17,10 @@ from sumun.proxy.caller import Caller
 from sumun.proxy.destination import Destination
 from sumun.proxy.opening import Kind, Unreadable, client_hello, connect, kind
 from sumun.proxy.origin import Forbidden, NoWay, Origins, dial
-from sumun.proxy.relay import End, join
-from sumun.proxy.ruling import UNKNOWN_PROTOCOL, GateRuling, gate_ruling
+from sumun.proxy.relay import Tunnel
+from sumun.proxy.ruling import UNKNOWN_PROTOCOL, GateRuling
 from sumun.proxy.telling import Teller
+from sumun.proxy.watch import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +41,9 @@ class Gate:
     teller: Teller
     origins: Origins
     hand_over: HandOver
-    tunnels: set[End]
-    """Client ends of what is spliced now."""
+    watch: Watch
+    tunnels: set[Tunnel]
+    """What is spliced now."""
 
     async def attend(self, caller: Caller) -> None:
         """Serve one connection until it is spliced, handed over or closed; never raises what a client can cause."""
@@ -69,7 +73,10 @@ class _Visit:
         except Exception:
             logger.exception("the gate failed")
             self._gate.teller.failed(Point.GATE, self._caller.client)
-            self._caller.transport.abort()  # closed whatever the segment says: half a conversation cannot be let pass
+            self._caller.close()  # closed whatever the segment says: half a conversation cannot be let pass
+        except asyncio.CancelledError:
+            self._caller.close()
+            raise
 
     async def _tunnel(self) -> None:
         """A CONNECT: answer it, and look at what comes through."""
@@ -90,7 +97,7 @@ class _Visit:
             except NoWay as error:
                 return self._end(Verdict.CLOSED, _plain(502, "Bad Gateway", str(error)))
         self._caller.forget(request.size)
-        self._caller.transport.write(_ESTABLISHED)
+        self._caller.say(_ESTABLISHED)
         inner = await self._caller.read(kind, within=OPENING_TIME)
         return await self._go_on(Kind.OTHER if inner is Kind.CONNECT else inner)
 
@@ -119,18 +126,16 @@ class _Visit:
             self._end(verdict, _ALERT)
 
     def _rule(self) -> GateRuling:
-        self._ruling = self._gate.teller.decided(
-            Point.GATE,
-            self._caller.client,
-            lambda policy, at: gate_ruling(policy, self._caller.client, self._destination, self._server_name, at=at),
-        )
+        if self._ruling and self._destination and self._destination.host == self._server_name:
+            return self._ruling  # the server name says nothing new
+        self._ruling = self._gate.teller.rule_at_gate(self._caller.client, self._destination, self._server_name)
         return self._ruling
 
     async def _splice(self, destination: Destination) -> None:
         try:
             here = self._caller.here
             addresses = self._addresses or await self._gate.origins.addresses(destination, here=here)
-            origin = await dial(End, addresses, destination.port)
+            origin = await dial(self._gate.watch, addresses, destination.port)
         except Forbidden:
             return self._end(Verdict.REFUSED, _ALERT)
         except NoWay:
@@ -139,17 +144,9 @@ class _Visit:
         self._relay(origin)
         return None
 
-    def _relay(self, origin: End) -> None:
-        tunnels = self._gate.tunnels
-        client = End(lambda: tunnels.discard(client))
-        tunnels.add(client)
-        origin.transport.write(self._caller.take(client))
-        client.connection_made(self._caller.transport)
-        join(client, origin)
-        if self._caller.transport.is_closing():
-            client.close()
-        elif self._caller.ended:
-            client.eof_received()
+    def _relay(self, origin: socket.socket) -> None:
+        client, said = self._caller.release()
+        Tunnel(self._gate.watch, client, origin, self._gate.tunnels).start(said)
 
     async def _hand_over(self, destination: Destination | None) -> None:
         self._gate.teller.connection(self._ruling, self._caller.client, Verdict.INTERCEPTED)

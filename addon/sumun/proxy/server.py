@@ -32,8 +32,9 @@ from sumun.proxy.guard import GuardInstance
 from sumun.proxy.http_point import FailurePages, HttpPoint
 from sumun.proxy.origin import Origins
 from sumun.proxy.ports import Pages, Resolver
-from sumun.proxy.relay import End
+from sumun.proxy.relay import INTERVAL, Tunnel
 from sumun.proxy.telling import Teller
+from sumun.proxy.watch import Watch
 from sumun.telemetry.metrics import Metrics
 
 DRAIN = 3.0
@@ -91,7 +92,9 @@ class Proxy:
         self._point = HttpPoint(teller, organisation, pages, failure_pages)
         self._callers: set[Caller] = set()
         self._instances: list[GuardInstance] = []
-        self._tunnels: set[End] = set()
+        self._tunnels: set[Tunnel] = set()
+        self._watch: Watch | None = None
+        self._chore: asyncio.TimerHandle | None = None
         self._master: Master | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -105,6 +108,8 @@ class Proxy:
         refuse_key_log()
         authority = ensure_ca(self._ca_folder, at=self._clock())
         await self._start_mitmproxy()
+        self._watch = Watch()
+        self._look_after(0)
         try:
             for host, port in _listeners(self._settings):
                 await self._listen(host, port)
@@ -119,6 +124,11 @@ class Proxy:
             if instance.is_running:
                 await instance.stop()
         await self._drain()
+        if self._chore:
+            self._chore.cancel()
+        if self._watch:
+            self._watch.close()
+        self._watch = None
         if self._master and self._running:
             self._master.shutdown()
             await self._running
@@ -126,13 +136,23 @@ class Proxy:
 
     async def _drain(self) -> None:
         """Spliced tunnels are ended at once: nobody but the client can tell when one is done."""
-        for end in list(self._tunnels):
-            end.close()
+        for tunnel in list(self._tunnels):
+            tunnel.close()
         await self._wait_for_callers()
         for caller in list(self._callers):
-            caller.transport.abort()  # not the task: mitmproxy's own tasks would go on without it
+            caller.abort()
         await self._wait_for_callers()
         await asyncio.sleep(0)  # closed transports say good-bye in the next round
+
+    def _look_after(self, seconds: int) -> None:
+        """Once a second, end what has lasted too long."""
+        loop = asyncio.get_running_loop()
+        for caller in list(self._callers):
+            caller.expire(loop.time())
+        if seconds % INTERVAL == 0:
+            for tunnel in list(self._tunnels):
+                tunnel.look()
+        self._chore = loop.call_later(1, self._look_after, seconds + 1)
 
     async def _wait_for_callers(self) -> None:
         if tasks := [caller.task for caller in self._callers]:
@@ -155,8 +175,10 @@ class Proxy:
 
     async def _listen(self, host: str, port: int) -> None:
         instance = GuardInstance.on((host, port), self._manager)
-        gate = Gate(self._point.teller, self._origins, instance.hand_over, self._tunnels)
-        instance.attend, instance.callers, instance.reuse_port = gate.attend, self._callers, self._reuse_port
+        assert self._watch  # noqa: S101 - narrows the type; it is opened before
+        gate = Gate(self._point.teller, self._origins, instance.hand_over, self._watch, self._tunnels)
+        instance.attend, instance.callers, instance.watch = gate.attend, self._callers, self._watch
+        instance.reuse_port = self._reuse_port
         try:
             await instance.start()
         except OSError as error:
