@@ -29,7 +29,7 @@ class Caller:
     task: asyncio.Task[None]
     """Attends to it, until it is spliced or closed."""
 
-    def __init__(self, watch: Watch, sock: socket.socket, client: IPAddress, here: IPAddress) -> None:
+    def __init__(self, watch: Watch, sock: socket.SocketType, client: IPAddress, here: IPAddress) -> None:
         self.client = client
         self.here = here
         """The address of ours at which it arrived."""
@@ -81,7 +81,7 @@ class Caller:
         with suppress(OSError):  # a client that has gone is noticed when it is read
             self._sock.send(words)
 
-    def release(self) -> tuple[socket.socket, bytes]:
+    def release(self) -> tuple[socket.SocketType, bytes]:
         """Give the connection, watched or not, to somebody else, with what was said so far."""
         said, self._said = self._said, b""
         return self._sock, said

@@ -144,7 +144,7 @@ class _Visit:
         self._relay(origin)
         return None
 
-    def _relay(self, origin: socket.socket) -> None:
+    def _relay(self, origin: socket.SocketType) -> None:
         client, said = self._caller.release()
         Tunnel(self._gate.watch, client, origin, self._gate.tunnels).start(said)
 

@@ -94,9 +94,12 @@ class GuardInstance(ServerInstance[GuardMode]):
             self._listening = None
 
     def _accept(self, _: int) -> None:
+        listening = self._listening
+        if listening is None:
+            return
         for _ in range(_ACCEPTED):
             try:
-                sock, address = self._listening.accept()  # type: ignore[union-attr] # called only while it listens
+                sock, address = _accepted(listening)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -107,8 +110,7 @@ class GuardInstance(ServerInstance[GuardMode]):
             else:
                 self._begin(sock, address[0])
 
-    def _begin(self, sock: socket.socket, client: str) -> None:
-        sock.setblocking(False)
+    def _begin(self, sock: socket.SocketType, client: str) -> None:
         caller = Caller(self.watch, sock, plain_address(client), plain_address(sock.getsockname()[0]))
         self.callers.add(caller)  # before the task, which may run, and end, at once
         caller.task = asyncio.Task(self.attend(caller), loop=asyncio.get_running_loop(), eager_start=True)
@@ -174,6 +176,7 @@ async def _streams(caller: Caller) -> tuple[WatchedReader, asyncio.StreamWriter]
     reader = WatchedReader(loop=loop)
     sock, said = caller.release()
     caller.watch.drop(sock.fileno())  # asyncio watches it from here on
+    sock = socket.socket(fileno=sock.detach())
     reader.feed_data(said)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
     caller.transport, _ = await loop.connect_accepted_socket(lambda: protocol, sock)
@@ -197,3 +200,11 @@ def _listener(host: str, port: int, *, reuse_port: bool) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _accepted(listening: socket.socket) -> tuple[socket.SocketType, tuple[str, int]]:
+    """Accept without the standard library's wrapper, which asks the kernel for what is known."""
+    fd, address = listening._accept()  # type: ignore[attr-defined] # what socket.accept itself calls
+    sock = socket.SocketType(listening.family, listening.type, listening.proto, fd)
+    sock.setblocking(False)
+    return sock, address

@@ -15,12 +15,12 @@ from sumun.proxy.ports import Resolver
 from sumun.proxy.watch import WRITE, Watch
 from sumun.upstream.errors import UpstreamError
 
-RESOLVE_TIME = 10.0
-"""Seconds until a name must have an address."""
 DIAL_TIME = 8.0
 """Seconds an address has to answer."""
 DIALS = 3
 """Addresses of one name that are tried."""
+VETTED = 8192
+"""Answers of the vetting that are remembered."""
 PATIENCE = 0.25
 """Seconds until the next address is tried beside those that have not answered (RFC 8305, 8: 250 ms)."""
 _STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
@@ -44,15 +44,23 @@ class Origins:
     def __init__(self, resolver: Resolver, vetting: Vetting) -> None:
         self._resolver = resolver
         self._vetting = vetting
+        self._vetted: dict[tuple[tuple[IPAddress, ...], int, IPAddress | None], tuple[tuple[IPAddress, ...], str]] = {}
+        """What the vetting said, which depends on nothing else."""
 
     def protect(self, listeners: Iterable[tuple[IPAddress, int]]) -> None:
         """Never dial these either: listeners that were opened on a port of the system's choice."""
         self._vetting = replace(self._vetting, own=self._vetting.own | frozenset(listeners))
+        self._vetted.clear()
 
     async def addresses(self, destination: Destination, *, here: IPAddress | None = None) -> tuple[IPAddress, ...]:
         """The addresses that may be dialled, at least one; raises NoWay."""
         found = await self._resolved(destination)
-        good, why = usable(self._vetting, found, destination.port, here=here)
+        key = found, destination.port, here
+        if key not in self._vetted:
+            if len(self._vetted) >= VETTED:
+                self._vetted.clear()
+            self._vetted[key] = usable(self._vetting, found, destination.port, here=here)
+        good, why = self._vetted[key]
         if good:
             return good
         raise Forbidden(why) if found else Unreachable(f"`{destination.host}`: {why}")
@@ -61,15 +69,12 @@ class Origins:
         if destination.name is None:
             return (destination.address,) if destination.address else ()
         try:
-            async with asyncio.timeout(RESOLVE_TIME):
-                return await self._resolver.addresses(destination.name)
+            return await self._resolver.addresses(destination.name)
         except UpstreamError as error:
             raise Unreachable(f"`{destination.host}` cannot be resolved: {error}") from error
-        except TimeoutError:
-            raise Unreachable(f"`{destination.host}` cannot be resolved: no answer") from None
 
 
-async def dial(watch: Watch, addresses: tuple[IPAddress, ...], port: int) -> socket.socket:
+async def dial(watch: Watch, addresses: tuple[IPAddress, ...], port: int) -> socket.SocketType:
     """Connect to one of these vetted addresses; raises Unreachable.
 
     The next one is tried when one fails, or has not answered for a moment, and the first to answer is taken
@@ -89,11 +94,11 @@ class _Dialling:
     """Attempts under way, the first of which to succeed settles ``connected``."""
 
     def __init__(self, watch: Watch, addresses: tuple[IPAddress, ...], port: int) -> None:
-        self.connected: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
+        self.connected: asyncio.Future[socket.SocketType] = asyncio.get_running_loop().create_future()
         self._watch = watch
         self._left = list(reversed(addresses))
         self._port = port
-        self._pending: set[socket.socket] = set()
+        self._pending: set[socket.SocketType] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._why = "no address"
         self._next()
@@ -130,7 +135,7 @@ class _Dialling:
         self._timer = loop.call_later(PATIENCE, self._next) if self._left else loop.call_later(DIAL_TIME, self._late)
 
     def _begin(self, address: IPAddress) -> bool:
-        sock = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, _STREAM)
+        sock = socket.SocketType(socket.AF_INET if address.version == 4 else socket.AF_INET6, _STREAM)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         error = sock.connect_ex((str(address), self._port))
         if error not in (0, errno.EINPROGRESS):
@@ -140,7 +145,7 @@ class _Dialling:
         self._watch.add(sock.fileno(), WRITE, lambda _: self._look(sock))
         return True
 
-    def _look(self, sock: socket.socket) -> None:
+    def _look(self, sock: socket.SocketType) -> None:
         self._pending.discard(sock)
         if error := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._watch.forget(sock.fileno())
@@ -150,7 +155,7 @@ class _Dialling:
         else:
             self._take(sock)
 
-    def _take(self, sock: socket.socket) -> None:
+    def _take(self, sock: socket.SocketType) -> None:
         if self.connected.done():  # another was faster, or nobody waits any more
             self._watch.forget(sock.fileno())
             sock.close()
@@ -158,7 +163,7 @@ class _Dialling:
             self._watch.take(sock.fileno(), WRITE, _ignore)  # its taker goes on in the loop's next round
             self.connected.set_result(sock)
 
-    def _fail(self, sock: socket.socket, error: int) -> None:
+    def _fail(self, sock: socket.SocketType, error: int) -> None:
         sock.close()
         self._why = os.strerror(error).lower()
 

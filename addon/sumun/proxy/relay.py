@@ -25,7 +25,9 @@ class Tunnel:
 
     __slots__ = ("_age", "_client", "_origin", "_quiet", "_tunnels")
 
-    def __init__(self, watch: Watch, client: socket.socket, origin: socket.socket, tunnels: set[Tunnel]) -> None:
+    def __init__(
+        self, watch: Watch, client: socket.SocketType, origin: socket.SocketType, tunnels: set[Tunnel]
+    ) -> None:
         """Take two connected sockets that do not block."""
         self._client = _End(watch, client, self)
         self._origin = _End(watch, origin, self)
@@ -58,6 +60,8 @@ class Tunnel:
             end.interest = NOTHING
             end.watch.forget(end.fd)
             end.sock.close()
+        # no circle is left for the garbage collector; an end may still look at itself
+        self._client.peer, self._origin.peer = self._client, self._origin
 
 
 class _End:
@@ -70,7 +74,7 @@ class _End:
 
     peer: _End
 
-    def __init__(self, watch: Watch, sock: socket.socket, tunnel: Tunnel) -> None:
+    def __init__(self, watch: Watch, sock: socket.SocketType, tunnel: Tunnel) -> None:
         self.watch = watch
         self.sock = sock
         self.fd = sock.fileno()
