@@ -11,14 +11,14 @@ from sumun.config import checks
 from sumun.config.configuration import Config
 from sumun.config.document import read_document
 from sumun.config.fault import ConfigError, Fault, did_you_mean, quoted
-from sumun.config.raw import RawConfig, RawList
+from sumun.config.raw import RawConfig, RawList, RawProxyPolicy
 from sumun.config.rules import Known, Report, build_exemption, build_rule
 from sumun.config.settings import Listen, Listener, ListSource, PagesListener, Settings
 from sumun.config.shape import Shaped, shape
 from sumun.config.warnings import doubts
 from sumun.model.organisation import Organisation
 from sumun.model.rule import Action, Exemption, Rule
-from sumun.model.segment import DnsPolicy, Segment
+from sumun.model.segment import DnsPolicy, ProxyPolicy, Segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +126,19 @@ def _segments(raw: RawConfig, known: Known, fault: Report) -> tuple[Segment, ...
             on_failure=segment.on_failure,
             title=segment.title,
             dns=DnsPolicy(segment.dns.answer, segment.dns.ttl, segment.dns.steer),
+            proxy=_proxy_policy(segment.proxy),
         )
         for name, segment in raw.segments.items()
+    )
+
+
+def _proxy_policy(raw: RawProxyPolicy) -> ProxyPolicy:
+    return ProxyPolicy(
+        frozenset(raw.connect_ports),
+        raw.no_server_name,
+        raw.address_literals,
+        raw.encrypted_client_hello,
+        raw.other_protocols,
     )
 
 

@@ -12,13 +12,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from sumun.model.name import DomainName, IPAddress
+from sumun.model.segment import Handling, ProxyPolicy
 from sumun.model.verdict import DataExposed, Point, Verdict
 from sumun.proxy.caller import Caller
 from sumun.proxy.destination import Destination
 from sumun.proxy.opening import Kind, Unreadable, client_hello, connect, kind
 from sumun.proxy.origin import Forbidden, NoWay, Origins, dial
 from sumun.proxy.relay import Tunnel
-from sumun.proxy.ruling import UNKNOWN_PROTOCOL, GateRuling
+from sumun.proxy.ruling import ADDRESS_LITERAL, ADDRESS_MISMATCH, CONNECT_PORT, UNKNOWN_PROTOCOL, GateRuling, objection
 from sumun.proxy.telling import Teller
 from sumun.proxy.watch import Watch
 
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 OPENING_TIME = 15.0
 """Seconds a client has to say what it wants, each time it is asked."""
+SERVER_FIRST = 2.0
+"""Seconds of silence after which a client waits for the server's word, as with SSH or SMTP."""
 _ALERT = bytes((0x15, 3, 3, 0, 2, 2, 49))
 """A fatal TLS alert `access_denied` (RFC 8446, 6.2): the client learns at once that it need not wait."""
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
@@ -90,16 +93,40 @@ class _Visit:
             why = "the filter could not check this" if ruling.failure else "this network may not use this proxy"
             return self._end(ruling.verdict, _plain(403, "Forbidden", why))
         if ruling.verdict is Verdict.SPLICED:
+            if self._is_wrong_port(request.destination, known=False):
+                return self._refuse_port(request.destination.port)
             try:
                 self._addresses = await self._gate.origins.addresses(request.destination, here=self._caller.here)
             except Forbidden as error:
                 return self._end(Verdict.REFUSED, _plain(403, "Forbidden", str(error)))
             except NoWay as error:
                 return self._end(Verdict.CLOSED, _plain(502, "Bad Gateway", str(error)))
+            if self._is_wrong_port(request.destination, known=True):
+                return self._refuse_port(request.destination.port)
         self._caller.forget(request.size)
         self._caller.say(_ESTABLISHED)
-        inner = await self._caller.read(kind, within=OPENING_TIME)
+        inner = await self._first_inside()
         return await self._go_on(Kind.OTHER if inner is Kind.CONNECT else inner)
+
+    async def _first_inside(self) -> Kind:
+        """What begins inside a tunnel; where other protocols may pass, silence is one whose server speaks first."""
+        if not self._passes_other_protocols:
+            return await self._caller.read(kind, within=OPENING_TIME)
+        try:
+            return await self._caller.read(kind, within=SERVER_FIRST)
+        except TimeoutError:
+            return Kind.OTHER
+
+    def _is_wrong_port(self, destination: Destination, *, known: bool) -> bool:
+        """Whether the port is refused; before the addresses are ``known``, only if they would not matter."""
+        if destination.port in self._how.connect_ports:
+            return False
+        origins = self._gate.origins
+        return not (origins.are_internal(self._addresses) if known else origins.has_internal)
+
+    def _refuse_port(self, port: int) -> None:
+        why = f"this network may not connect to port {port} through this proxy"
+        self._end(Verdict.REFUSED, _plain(403, "Forbidden", why), bypass=CONNECT_PORT)
 
     async def _go_on(self, kind_: Kind) -> None:
         if kind_ is Kind.TLS:
@@ -107,8 +134,8 @@ class _Visit:
         elif kind_ is Kind.HTTP:
             # readable without decryption: the http point sees every Host, whatever the CONNECT said
             await self._hand_over(self._destination)
-        elif self._destination and self._ruling and self._ruling.verdict is Verdict.SPLICED:
-            await self._splice(self._destination)  # another protocol (SSH, say) to a host that policy lets pass
+        elif self._passes_other_protocols and self._destination:
+            await self._splice(self._destination)  # SSH, say, to a host that policy lets pass
         else:
             self._end(Verdict.CLOSED, bypass=UNKNOWN_PROTOCOL if self._ruling else None)
 
@@ -118,12 +145,32 @@ class _Visit:
         verdict = self._rule().verdict
         if self._destination is None and hello.server_name is not None:
             self._destination = Destination(hello.server_name, 443)  # sinkholed or steered to us
-        if verdict is Verdict.SPLICED and self._destination:
+        if verdict is Verdict.SPLICED and (why := self._objection()):
+            self._end(Verdict.REFUSED, _ALERT, bypass=why)
+        elif verdict is Verdict.SPLICED and self._destination:
             await self._splice(self._destination)
         elif verdict is Verdict.INTERCEPTED:
             await self._hand_over(self._destination)
         else:
             self._end(verdict, _ALERT)
+
+    @property
+    def _how(self) -> ProxyPolicy:
+        return self._gate.teller.proxy_policy(self._caller.client)
+
+    @property
+    def _passes_other_protocols(self) -> bool:
+        spliced = self._ruling and self._ruling.verdict is Verdict.SPLICED
+        return bool(spliced) and self._how.other_protocols is Handling.ALLOW
+
+    def _objection(self) -> str | None:
+        if self._destination and self._destination.host == self._server_name:
+            return None
+        why = objection(self._how, self._destination, self._server_name)
+        literal = self._destination.address if self._destination else None
+        if why == ADDRESS_LITERAL and literal and self._gate.origins.are_internal([literal]):
+            return None
+        return why
 
     def _rule(self) -> GateRuling:
         if self._ruling and self._destination and self._destination.host == self._server_name:
@@ -134,7 +181,14 @@ class _Visit:
     async def _splice(self, destination: Destination) -> None:
         try:
             here = self._caller.here
-            addresses = self._addresses or await self._gate.origins.addresses(destination, here=here)
+            addresses = self._addresses
+            if destination.address and isinstance(self._server_name, DomainName):
+                # the name was judged: it leads where the name does, not where the client would have it
+                named = Destination(self._server_name, destination.port)
+                addresses = await self._gate.origins.addresses(named, here=here)
+                if destination.address not in addresses:
+                    self._gate.teller.bypass(self._caller.client, ADDRESS_MISMATCH)
+            addresses = addresses or await self._gate.origins.addresses(destination, here=here)
             origin = await dial(self._gate.watch, addresses, destination.port)
         except Forbidden:
             return self._end(Verdict.REFUSED, _ALERT)

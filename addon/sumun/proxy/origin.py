@@ -65,6 +65,15 @@ class Origins:
             return good
         raise Forbidden(why) if found else Unreachable(f"`{destination.host}`: {why}")
 
+    @property
+    def has_internal(self) -> bool:
+        """Whether the configuration names any internal range."""
+        return bool(self._vetting.internal)
+
+    def are_internal(self, addresses: Iterable[IPAddress]) -> bool:
+        """Whether the configuration names all of them as internal: they may be reached by address, on any port."""
+        return all(any(address in network for network in self._vetting.internal) for address in addresses)
+
     async def _resolved(self, destination: Destination) -> tuple[IPAddress, ...]:
         if destination.name is None:
             return (destination.address,) if destination.address else ()

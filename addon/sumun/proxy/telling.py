@@ -16,7 +16,7 @@ from sumun.model.decision import Undetermined
 from sumun.model.event import AccessDecided, Context, Events
 from sumun.model.name import DomainName, IPAddress
 from sumun.model.request import AccessRequest
-from sumun.model.segment import UNKNOWN_SEGMENT, FailMode
+from sumun.model.segment import UNKNOWN_SEGMENT, FailMode, ProxyPolicy
 from sumun.model.verdict import DataExposed, Point, Verdict
 from sumun.policy.engine import Policy
 from sumun.proxy.destination import Destination
@@ -25,6 +25,7 @@ from sumun.proxy.ruling import GateRuling, Ruling, gate_ruling
 from sumun.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
+_STRICT = ProxyPolicy()
 _OUTCOMES = {
     Verdict.SPLICED: "spliced",
     Verdict.INTERCEPTED: "intercepted",
@@ -71,6 +72,15 @@ class Teller:
             verdict = Verdict.SPLICED if mode is FailMode.OPEN else Verdict.CLOSED
             return GateRuling(Ruling(AccessRequest(client, None), unknown), verdict, failure=True)
 
+    def proxy_policy(self, client: IPAddress) -> ProxyPolicy:
+        """How the client's segment wants doubtful connections handled; strictly, where nobody can tell."""
+        try:
+            segment = self.policy().segment_of(client)
+        except Exception:
+            logger.exception("finding the segment failed")
+            segment = None
+        return segment.proxy if segment else _STRICT
+
     def _decide(
         self,
         policy: Policy,
@@ -101,6 +111,10 @@ class Teller:
             logger.exception("recording an event failed")
             self.failed(event.point, event.request.client)
             return ""
+
+    def bypass(self, client: IPAddress, technique: str) -> None:
+        """Count an attempt to get round the filter that leads nowhere else than where it should."""
+        self.metrics.bypass_attempts.labels(self._segment_name(client), technique).inc()
 
     def connection(self, ruling: GateRuling | None, client: IPAddress, verdict: Verdict) -> None:
         """Count what became of a connection."""
