@@ -11,9 +11,9 @@ from sumun.config import checks
 from sumun.config.configuration import Config
 from sumun.config.document import read_document
 from sumun.config.fault import ConfigError, Fault, did_you_mean, quoted
-from sumun.config.raw import RawConfig, RawList, RawProxyPolicy
+from sumun.config.raw import RawConfig, RawList, RawProxyPolicy, RawTransparentListener
 from sumun.config.rules import Known, Report, build_exemption, build_rule
-from sumun.config.settings import Listen, Listener, ListSource, PagesListener, Settings
+from sumun.config.settings import Listen, Listener, ListSource, PagesListener, Settings, TransparentListener
 from sumun.config.shape import Shaped, shape
 from sumun.config.warnings import doubts
 from sumun.model.organisation import Organisation
@@ -155,13 +155,19 @@ def _settings(raw: RawConfig) -> Settings:
             proxy=Listener(listen.proxy.address, listen.proxy.port, listen.proxy.workers),
             pages=PagesListener(listen.pages.address, listen.pages.address6, listen.pages.http, listen.pages.https),
             console=Listener(listen.console.address, listen.console.port),
+            transparent=_transparent(listen.transparent),
         ),
         upstreams=tuple(raw.upstreams),
         state=FilePath(raw.state),
         upstream_ca=None if raw.upstream_ca == "system" else FilePath(raw.upstream_ca),
         internal_destinations=tuple(raw.destinations.internal),
+        trusted_parents=tuple(listen.proxy.trusted),
         lists=tuple(map(_list_source, raw.lists)),
     )
+
+
+def _transparent(raw: RawTransparentListener | None) -> TransparentListener | None:
+    return TransparentListener(raw.address, raw.port, raw.leading) if raw else None
 
 
 def _list_source(raw: RawList) -> ListSource:

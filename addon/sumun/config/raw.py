@@ -26,7 +26,7 @@ from pydantic import (
 
 from sumun.config import moments, values
 from sumun.config.fault import Unreadable, not_a, quoted
-from sumun.config.settings import Upstream
+from sumun.config.settings import Leading, Upstream
 from sumun.config.upstreams import SYSTEM, upstream
 from sumun.model.name import IPAddress
 from sumun.model.rule import Action, IPNetwork, Mode
@@ -105,6 +105,19 @@ class RawProxyListener(_Raw):
     address: Address = IPv4Address("127.0.0.1")
     port: Port = 8080
     workers: Workers = Field(default=1, description="Processes that share the port.")
+    trusted: list[Network] = Field(
+        default=[], description="Parents whose PROXY header or X-Forwarded-For tells the client's address."
+    )
+
+
+class RawTransparentListener(_Raw):
+    """Where the firewall leads connections that were meant for somebody else."""
+
+    address: Address = IPv4Address("127.0.0.1")
+    port: Port = 8082
+    leading: Annotated[Leading, Field(strict=False)] = Field(
+        default=Leading.REDIRECT, description="How it does: redirect, or tproxy (needs CAP_NET_ADMIN)."
+    )
 
 
 class RawPagesListener(_Raw):
@@ -130,6 +143,9 @@ class RawListen(_Raw):
     proxy: RawProxyListener = RawProxyListener()
     pages: RawPagesListener = RawPagesListener()
     console: RawConsoleListener = RawConsoleListener()
+    transparent: RawTransparentListener | None = Field(
+        default=None, description="For nftables redirect or tproxy; without it there is no such listener."
+    )
 
 
 class RawDestinations(_Raw):

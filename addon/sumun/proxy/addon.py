@@ -24,6 +24,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from sumun.content.llm_request import LIMIT, from_head, from_whole
 from sumun.model.name import DomainName, IPAddress, parse_host
+from sumun.model.rule import IPNetwork
 from sumun.model.verdict import DataExposed, Verdict
 from sumun.proxy import enforce, translate
 from sumun.proxy.bounds import BoundedBuffer, bound_body
@@ -32,6 +33,7 @@ from sumun.proxy.guard import GuardMode
 from sumun.proxy.http_point import HttpPoint
 from sumun.proxy.opening import Unreadable, client_hello
 from sumun.proxy.origin import Forbidden, NoWay, Origins
+from sumun.proxy.parents import forwarded, is_parent
 from sumun.proxy.ruling import CONNECT_PORT, GateRuling, objection
 from sumun.proxy.vetted import VettedAddress
 
@@ -64,10 +66,18 @@ def _settles[**P](hook: Callable[[SumunAddon, http.HTTPFlow], None]) -> Callable
 class SumunAddon:
     """The http point as an addon."""
 
-    def __init__(self, *, point: HttpPoint, origins: Origins, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        point: HttpPoint,
+        origins: Origins,
+        trusted: tuple[IPNetwork, ...] = (),
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         """Take the parts; ``options`` are set when mitmproxy runs an addon that it did not make its options for."""
         self.point = point
         self._origins = origins
+        self._trusted = trusted
         self._options = options
         self._refused: set[str] = set()
         """Ids of connections, in mitmproxy's own modes, whose TLS must not be served."""
@@ -84,6 +94,8 @@ class SumunAddon:
         """Decide on what the head tells; what needs the body waits for ``request``."""
         request = flow.request
         enforce.without_upgrade_to_h2c(request)
+        if is_parent(translate.client_address(flow), self._trusted):
+            flow.metadata[translate.TOLD] = forwarded(request.headers.get_all("x-forwarded-for"), self._trusted)
         facts = from_head(request.method, _path(request), request.headers.get("content-type", ""))
         settled = self.point.settle(flow, facts, whole=False)
         if settled and not flow.response and _can_stream(request):

@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from sumun.model.name import IPAddress, plain
+from sumun.proxy.destination import Destination
 from sumun.proxy.opening import LIMIT, Unreadable
 from sumun.proxy.watch import READ, Watch
 
@@ -35,6 +36,8 @@ class Caller:
         """The address of ours at which it arrived."""
         self.ended = False
         """Whether the client has said its last word."""
+        self.original: Destination | None = None
+        """Where the client was going when the firewall led it here."""
         self.transport: asyncio.WriteTransport | None = None
         """Once it is asyncio's."""
         self.watch = watch
@@ -75,6 +78,10 @@ class Caller:
     def forget(self, count: int) -> None:
         """Drop what has been dealt with."""
         self._said = self._said[count:]
+
+    def said(self, count: int) -> bytes:
+        """The first octets of what was not dealt with yet."""
+        return self._said[:count]
 
     def say(self, words: bytes) -> None:
         """Answer, in few words: they fit into the kernel's buffer."""

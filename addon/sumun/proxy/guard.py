@@ -21,9 +21,11 @@ from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance, ServerManager
 from mitmproxy.proxy.mode_specs import ProxyMode
 
+from sumun.config.settings import Leading
 from sumun.proxy.bounds import WatchedReader
 from sumun.proxy.caller import Attend, Caller, plain_address
 from sumun.proxy.destination import Destination
+from sumun.proxy.transparent import original, prepare
 from sumun.proxy.watch import READ, Watch
 
 logger = logging.getLogger(__name__)
@@ -59,6 +61,8 @@ class GuardInstance(ServerInstance[GuardMode]):
     callers: set[Caller]
     watch: Watch
     reuse_port: bool = False
+    leading: Leading | None = None
+    """For connections that the firewall leads here."""
     _listening: socket.socket | None = None
 
     @classmethod
@@ -84,7 +88,7 @@ class GuardInstance(ServerInstance[GuardMode]):
 
     async def _start(self) -> None:
         host, port = self.mode.listen_host(""), self.mode.listen_port(0)
-        self._listening = _listener(str(host), port or 0, reuse_port=self.reuse_port)
+        self._listening = _listener(str(host), port or 0, self.leading, reuse_port=self.reuse_port)
         self.watch.add(self._listening.fileno(), READ, self._accept)
 
     async def _stop(self) -> None:
@@ -112,6 +116,8 @@ class GuardInstance(ServerInstance[GuardMode]):
 
     def _begin(self, sock: socket.SocketType, client: str) -> None:
         caller = Caller(self.watch, sock, plain_address(client), plain_address(sock.getsockname()[0]))
+        if self.leading:
+            caller.original = original(sock, self.leading)
         self.callers.add(caller)  # before the task, which may run, and end, at once
         caller.task = asyncio.Task(self.attend(caller), loop=asyncio.get_running_loop(), eager_start=True)
         if caller.task.done():
@@ -142,6 +148,7 @@ class GuardInstance(ServerInstance[GuardMode]):
         reader, writer = await _streams(caller)
         handler = _Handler(reader, writer, self.mode)
         context = handler.layer.context
+        context.client.peername = (str(caller.client), *context.client.peername[1:])  # as a parent told, maybe
         if destination:
             context.server.address = (str(destination.host), destination.port)
             handler.layer = layers.modes.TransparentProxy(context)
@@ -183,7 +190,7 @@ async def _streams(caller: Caller) -> tuple[WatchedReader, asyncio.StreamWriter]
     return reader, asyncio.StreamWriter(caller.transport, protocol, reader, loop)
 
 
-def _listener(host: str, port: int, *, reuse_port: bool) -> socket.socket:
+def _listener(host: str, port: int, leading: Leading | None, *, reuse_port: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
@@ -194,6 +201,8 @@ def _listener(host: str, port: int, *, reuse_port: bool) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # accepted sockets inherit these
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if leading:
+            prepare(sock, leading)
         sock.bind((host, port))
         sock.listen(BACKLOG)
     except OSError:

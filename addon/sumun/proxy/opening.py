@@ -33,6 +33,7 @@ class Kind(Enum):
     TLS = auto()
     CONNECT = auto()
     HTTP = auto()
+    SOCKS = auto()
     OTHER = auto()
 
 
@@ -59,6 +60,8 @@ def kind(data: bytes) -> Kind | None:
         return None
     if data[0] == 0x16:
         return None if len(data) < 2 else Kind.TLS if data[1] == 0x03 else Kind.OTHER
+    if data[0] == 0x05:
+        return Kind.SOCKS
     if method := _METHOD.match(data):
         verb = method[0].upper()
         return Kind.CONNECT if verb == b"CONNECT " else Kind.OTHER if verb == b"PRI " else Kind.HTTP
@@ -81,6 +84,11 @@ def connect(data: bytes) -> Connect | None:
     if port is None:
         raise Unreadable("CONNECT needs a port")
     return Connect(Destination(host, port), end + 4)
+
+
+def request_line(data: bytes) -> bytes | None:
+    """The first line of a request with its end, and whatever follows."""
+    return data if b"\r\n" in data else None
 
 
 def authority(text: str) -> tuple[DomainName | IPAddress, int | None]:

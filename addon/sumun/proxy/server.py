@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -17,7 +18,7 @@ from mitmproxy.addons import next_layer, proxyserver, tlsconfig
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
-from sumun.config.settings import Settings
+from sumun.config.settings import Leading, Settings
 from sumun.model.event import Events
 from sumun.model.fault import OperatorFault
 from sumun.model.name import IPAddress
@@ -112,8 +113,8 @@ class Proxy:
         self._watch = Watch()
         self._look_after(0)
         try:
-            for host, port in _listeners(self._settings):
-                await self._listen(host, port)
+            for n, (host, port, leading) in enumerate(_listeners(self._settings)):
+                await self._listen(host, port, authority, leading, welcoming=n == 0)
         except ProxyFault:
             await self.stop()
             raise
@@ -167,7 +168,7 @@ class Proxy:
         ready = _Ready()
         master = Master(Options())
         self._manager = proxyserver.Proxyserver()
-        addon = SumunAddon(point=self._point, origins=self._origins)
+        addon = SumunAddon(point=self._point, origins=self._origins, trusted=self._settings.trusted_parents)
         # ours before the two whose choices it overrides
         master.addons.add(self._manager, addon, next_layer.NextLayer(), tlsconfig.TlsConfig(), ready)
         # our listeners are not mitmproxy's to start: it would only log that one failed
@@ -176,16 +177,25 @@ class Proxy:
         async with asyncio.timeout(_STARTING):
             await ready.event.wait()
 
-    async def _listen(self, host: str, port: int) -> None:
+    async def _listen(
+        self, host: str, port: int, authority: CertificateAuthority, leading: Leading | None, *, welcoming: bool
+    ) -> None:
         instance = GuardInstance.on((host, port), self._manager)
         assert self._watch  # noqa: S101 - narrows the type; it is opened before
-        gate = Gate(self._point.teller, self._origins, instance.hand_over, self._watch, self._tunnels)
-        instance.attend, instance.callers, instance.watch = gate.attend, self._callers, self._watch
-        instance.reuse_port = self._reuse_port
+        instance.callers, instance.watch = self._callers, self._watch
+        instance.reuse_port, instance.leading = self._reuse_port, leading
+        gate = Gate(
+            self._point.teller, self._origins, instance.hand_over, self._watch, self._tunnels,
+            self._settings.trusted_parents,
+        )  # fmt: skip
+        instance.attend = gate.attend
         try:
             await instance.start()
         except OSError as error:
             raise ProxyFault(_why_not(error, host, port)) from error
+        if welcoming:
+            certificate = authority.certificate.encode()
+            instance.attend = replace(gate, port=instance.listen_addrs[0][1], certificate=certificate).attend
         self._instances.append(instance)
         self._origins.protect((ip_address(at[0]), at[1]) for at in instance.listen_addrs)
 
@@ -210,7 +220,9 @@ def standalone_addon(  # noqa: PLR0913 - a composition root takes every part by 
     vetting = Vetting(settings.internal_destinations, frozenset(own_listeners(settings)))
     point = HttpPoint(teller, organisation, pages, failure_pages)
     options = mitmproxy_options(settings, ca_folder)
-    return SumunAddon(point=point, origins=Origins(resolver, vetting), options=options)
+    return SumunAddon(
+        point=point, origins=Origins(resolver, vetting), trusted=settings.trusted_parents, options=options
+    )
 
 
 class _Ready:
@@ -234,19 +246,23 @@ def own_listeners(settings: Settings) -> Iterator[tuple[IPAddress, int]]:
     listen = settings.listen
     for each in (listen.dns, listen.proxy, listen.console):
         yield each.address, each.port
+    if listen.transparent:
+        yield listen.transparent.address, listen.transparent.port
     for address in (listen.pages.address, listen.pages.address6):
         if address:
             yield address, listen.pages.http
             yield address, listen.pages.https
 
 
-def _listeners(settings: Settings) -> Iterator[tuple[str, int]]:
+def _listeners(settings: Settings) -> Iterator[tuple[str, int, Leading | None]]:
     listen = settings.listen
-    yield str(listen.proxy.address), listen.proxy.port
+    yield str(listen.proxy.address), listen.proxy.port, None
     for address in (listen.pages.address, listen.pages.address6):
         if address:
-            yield str(address), listen.pages.http
-            yield str(address), listen.pages.https
+            yield str(address), listen.pages.http, None
+            yield str(address), listen.pages.https, None
+    if transparent := listen.transparent:
+        yield str(transparent.address), transparent.port, transparent.leading
 
 
 def _why_not(error: OSError, host: str, port: int) -> str:

@@ -81,6 +81,10 @@ class Teller:
             segment = None
         return segment.proxy if segment else _STRICT
 
+    def knows(self, client: IPAddress) -> bool:
+        """Whether the client is in any segment."""
+        return self._segment_name(client) != UNKNOWN_SEGMENT
+
     def _decide(
         self,
         policy: Policy,
