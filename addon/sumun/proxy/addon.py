@@ -27,8 +27,9 @@ from sumun.model.name import DomainName, IPAddress, parse_host
 from sumun.model.rule import IPNetwork
 from sumun.model.verdict import DataExposed, Verdict
 from sumun.proxy import enforce, translate
-from sumun.proxy.bounds import BoundedBuffer, bound_body
+from sumun.proxy.bounds import BoundedBuffer, bound_body, stream_of
 from sumun.proxy.destination import Destination
+from sumun.proxy.failing import show_failures
 from sumun.proxy.guard import GuardMode
 from sumun.proxy.http_point import HttpPoint
 from sumun.proxy.opening import Unreadable, client_hello
@@ -96,12 +97,14 @@ class SumunAddon:
         enforce.without_upgrade_to_h2c(request)
         if is_parent(translate.client_address(flow), self._trusted):
             flow.metadata[translate.TOLD] = forwarded(request.headers.get_all("x-forwarded-for"), self._trusted)
+        handler = ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id)
+        if stream := stream_of(handler, flow):
+            show_failures(stream, self.point.upstream_failed)
         facts = from_head(request.method, _path(request), request.headers.get("content-type", ""))
         settled = self.point.settle(flow, facts, whole=False)
         if settled and not flow.response and _can_stream(request):
             request.stream = True
             return
-        handler = ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id)
         buffer = bound_body(handler, flow, LIMIT)
         flow.metadata[_BODY] = (buffer, settled)
 

@@ -13,6 +13,7 @@ from sumun.model.segment import Handling, ProxyPolicy
 from sumun.model.verdict import Verdict
 from sumun.policy.engine import Policy
 from sumun.policy.verdicts import gate_verdict
+from sumun.proxy.copies import copied_by_name
 from sumun.proxy.destination import Destination
 
 SNI_MISMATCH = "sni_mismatch"
@@ -107,7 +108,8 @@ def objection(
 
 def _requests(client: IPAddress, hosts: list[DomainName | IPAddress], port: int) -> list[AccessRequest]:
     address = next((host for host in hosts if not isinstance(host, DomainName)), None)
-    names: list[DomainName | None] = [host for host in hosts if isinstance(host, DomainName)]
+    copied = [copied_by_name(host) for host in hosts]
+    names: list[DomainName | None] = [host for host in (*hosts, *copied) if isinstance(host, DomainName)]
     return [AccessRequest(client, name, address=address, port=port) for name in names or [None]]
 
 
