@@ -6,8 +6,10 @@ Everything is passed in; nothing is global, so two applications can live in one 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +24,12 @@ from sumun.loading.sources import read_services, read_sources
 from sumun.model.fault import OperatorFault
 from sumun.model.organisation import Organisation
 from sumun.model.service import Service
+from sumun.policy.engine import Policy
+from sumun.policy.grants import Grants
+from sumun.store.key import form_key
+from sumun.store.store import Store
+from sumun.store.watch import INTERVAL, Watch
+from sumun.telemetry.grant_log import GrantLog
 from sumun.telemetry.json_lines import JsonLines
 from sumun.telemetry.metrics import Metrics
 from sumun.telemetry.recorder import Recorder
@@ -30,9 +38,13 @@ from sumun.upstream.resolver import Upstreams
 
 if TYPE_CHECKING:
     from sumun.proxy.ca import CertificateAuthority  # mitmproxy is an extra: a DNS-only host does without
+    from sumun.proxy.forms import Book
 
 _PROBE_LIMIT = 2.0
 """Seconds that a role has to answer."""
+
+_SWITCH = 0.0002
+"""Seconds after which the thread that writes the log lets the sinkhole go on; Python's own 0.005 is fifty answers."""
 
 
 class Role(StrEnum):
@@ -69,6 +81,11 @@ def load(config: Path) -> Loaded:
     return build(read_sources(config), at=now())
 
 
+def settings_in_force(config: Path) -> Settings:
+    """The settings of the file, or of the last good one where it is faulty; raises OperatorFault."""
+    return ActivePolicy.start(config, clock=now).current.config.settings
+
+
 def catalogue() -> tuple[Service, ...]:
     """Every service of the catalogue; raises LoadError or ConfigError."""
     return build_services(read_services())
@@ -76,7 +93,7 @@ def catalogue() -> tuple[Service, ...]:
 
 def prepare(config: Path, roles: Sequence[Role]) -> Settings:
     """Everything that must be there before a worker starts; raises LoadError, ConfigError or CannotStart."""
-    settings = ActivePolicy.start(config, clock=now).current.config.settings
+    settings = settings_in_force(config)
     try:
         settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings.state.chmod(0o700)
@@ -84,6 +101,7 @@ def prepare(config: Path, roles: Sequence[Role]) -> Settings:
         raise CannotStart(f"`{settings.state}` (state) cannot be used: {error.strerror}") from error
     if Role.PROXY in roles:
         authority(settings.state)
+        form_key(settings.state)  # before two workers make one each
     return settings
 
 
@@ -96,7 +114,7 @@ def workers(role: Role, settings: Settings) -> int:
 def authority(state: Path, *, create: bool = True) -> CertificateAuthority:
     """The certificate authority in this state folder, made where there is none yet; raises CannotStart."""
     try:
-        from sumun.proxy.ca import CaFault, ensure_ca, load_ca  # noqa: PLC0415  # an extra, see above
+        from sumun.proxy.ca import CaFault, ensure_ca, load_ca
     except ImportError as error:
         raise CannotStart("the proxy needs mitmproxy: install `sumun[proxy]`") from error
     folder = state / "ca"
@@ -112,67 +130,120 @@ async def serve(
     role: Role, index: int, config: Path, *, stop: asyncio.Event, reload: asyncio.Event, on_ready: Callable[[], None]
 ) -> None:
     """Serve one role in this process until ``stop`` is set; raises OperatorFault where it cannot start."""
-    active, metrics, recorder = _beginnings(config, f"{role}-{index}")
+    process = _beginnings(config, f"{role}-{index}")
+    active, recorder = process.active, process.recorder
     async with AsyncExitStack() as at_the_end:
         at_the_end.push_async_callback(asyncio.to_thread, recorder.close)
-        part = _PARTS[role](active, metrics, recorder, at_the_end)
+        at_the_end.push_async_callback(asyncio.to_thread, process.watch.store.close)
+        await process.watch.look()
+        part = _PARTS[role](process, at_the_end)
         at_the_end.push_async_callback(part.stop)
         await part.start()
         on_ready()
-        await _until(stop, [active.watch(), recorder.run(), _reload_when(reload, active)])
+        await _until(stop, [active.watch(), recorder.run(), process.watch.run(), _reload_when(reload, active)])
 
 
-def _beginnings(config: Path, identity: str) -> tuple[ActivePolicy, Metrics, Recorder]:
-    """What every serving process has; its counts are kept under this identity."""
+@dataclass
+class _Process:
+    """What every serving process has."""
+
+    active: ActivePolicy
+    metrics: Metrics
+    recorder: Recorder
+    watch: Watch
+    grant_log: GrantLog
+    _joined: tuple[Policy, Grants, Policy] | None = None
+
+    @property
+    def settings(self) -> Settings:
+        return self.active.current.config.settings
+
+    def policy(self) -> Policy:
+        """The policy in force with what was granted; take it once a request. The same until one of both changes."""
+        policy, grants, joined = self.active.current.policy, self.watch.current, self._joined
+        if joined is None or joined[0] is not policy or joined[1] is not grants:
+            joined = self._joined = policy, grants, policy.granting(grants)
+        return joined[2]
+
+    def organisation(self) -> Organisation:
+        """As the pages name it."""
+        return self.active.current.config.organisation
+
+
+def _beginnings(config: Path, identity: str) -> _Process:
+    """Everything that does not depend on the role; its counts are kept under this identity."""
     active = ActivePolicy.start(config, clock=now)
-    state = active.current.config.settings.state
-    share(state / "metrics", identity)
+    settings = active.current.config.settings
+    share(settings.state / "metrics", identity)
     metrics = Metrics()
-    return active, metrics, Recorder(metrics, [JsonLines(state / "events.jsonl")], clock=now)
+    log = GrantLog(JsonLines(settings.state / "events.jsonl"), metrics)
+    store = Store.at(settings.store, settings.state)
+    watch = Watch(store, clock=now, tell=log, available=metrics.store_up.labels(store.kind).set)
+    recorder = Recorder(metrics, [JsonLines(settings.state / "events.jsonl")], clock=now)
+    return _Process(active, metrics, recorder, watch, log)
+
+
+def desk(loaded: Loaded) -> tuple[Store, GrantLog]:
+    """What commands about grants work with; raises StoreFault."""
+    settings = loaded.config.settings
+    settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Store.at(settings.store, settings.state), GrantLog(JsonLines(settings.state / "events.jsonl"))
+
+
+def granted(loaded: Loaded) -> Policy:
+    """The policy with what is granted now, as the running filter has it; raises StoreFault."""
+    settings, at = loaded.config.settings, now()
+    if not settings.store and not (settings.state / "sumun.db").exists():
+        return loaded.policy  # the filter has never run here, and asking must not make a file
+    found = Store.at(settings.store, settings.state).snapshot(at)
+    return loaded.policy.granting(Grants(found.grants, found.answers))
 
 
 def mitmproxy_addons() -> list[object]:
     """What addon/sumun_addon.py gives to a mitmproxy that somebody else runs."""
-    from sumun.proxy.shim import Shim  # noqa: PLC0415  # see _PARTS
+    from sumun.proxy.shim import Shim
 
     return [Shim(_inside_mitmproxy)]
 
 
 def _inside_mitmproxy(config: Path) -> list[object]:
-    from sumun.pages.render import render  # noqa: PLC0415
-    from sumun.proxy.server import standalone_addon  # noqa: PLC0415
+    from sumun.pages.render import render
+    from sumun.proxy.server import standalone_addon
 
     prepare(config, [Role.PROXY])
-    active, metrics, recorder = _beginnings(config, f"{Role.PROXY}-0")
-    settings = active.current.config.settings
+    process = _beginnings(config, f"{Role.PROXY}-0")
+    settings = process.settings
     addon = standalone_addon(
         settings=settings,
-        policy=active.policy,
-        organisation=_organisation(active),
-        events=recorder,
-        metrics=metrics,
-        resolver=_upstreams(settings, metrics),
+        policy=process.policy,
+        organisation=process.organisation,
+        events=process.recorder,
+        metrics=process.metrics,
+        resolver=_upstreams(settings, process.metrics),
         pages=render,
         ca_folder=settings.state / "ca",
         clock=now,
+        book=_book(process),
     )
-    return [addon, _Chores(active, recorder)]
+    return [addon, _Chores(process)]
 
 
 class _Chores:
-    """What goes on beside the hooks, as an addon: watching files, writing events."""
+    """What goes on beside the hooks, as an addon: watching files and store, writing events."""
 
-    def __init__(self, active: ActivePolicy, recorder: Recorder) -> None:
-        self._active, self._recorder = active, recorder
+    def __init__(self, process: _Process) -> None:
+        self._process = process
         self._tasks: list[asyncio.Future[None]] = []
 
     def running(self) -> None:
-        self._tasks = [asyncio.ensure_future(self._active.watch()), asyncio.ensure_future(self._recorder.run())]
+        process = self._process
+        chores = (process.active.watch(), process.recorder.run(), process.watch.run())
+        self._tasks = [asyncio.ensure_future(chore) for chore in chores]
 
     def done(self) -> None:
         for task in self._tasks:
             task.cancel()
-        self._recorder.close()
+        self._process.recorder.close()
 
 
 async def _until(stop: asyncio.Event, running: Sequence[Awaitable[None]]) -> None:
@@ -194,67 +265,74 @@ async def _reload_when(asked: asyncio.Event, active: ActivePolicy) -> None:
         await active.reload()
 
 
-def _organisation(active: ActivePolicy) -> Callable[[], Organisation]:
-    return lambda: active.current.config.organisation
-
-
 def _upstreams(settings: Settings, metrics: Metrics) -> Upstreams:
     dns = settings.listen.dns
     return Upstreams(settings.upstreams, metrics=metrics, ours=[(dns.address, dns.port)])
 
 
-def _sinkhole(active: ActivePolicy, metrics: Metrics, recorder: Recorder, at_the_end: AsyncExitStack) -> Part:
-    from sumun.sinkhole.server import Sinkhole  # noqa: PLC0415  # each process loads its own role only
+def _sinkhole(process: _Process, at_the_end: AsyncExitStack) -> Part:
+    from sumun.sinkhole.server import Sinkhole
 
-    settings = active.current.config.settings
-    upstreams = _upstreams(settings, metrics)
+    settings = process.settings
+    upstreams = _upstreams(settings, process.metrics)
     at_the_end.push_async_callback(upstreams.close)
+    sys.setswitchinterval(_SWITCH)
     return Sinkhole(
         settings=settings,
-        policy=active.policy,
-        events=recorder,
-        metrics=metrics,
+        policy=process.policy,
+        events=process.recorder,
+        metrics=process.metrics,
         upstreams=upstreams,
         clock=now,
         reuse_port=settings.listen.dns.workers > 1,
     )
 
 
-def _proxy(active: ActivePolicy, metrics: Metrics, recorder: Recorder, at_the_end: AsyncExitStack) -> Part:
-    from sumun.pages.render import render  # noqa: PLC0415
-    from sumun.proxy.server import Proxy  # noqa: PLC0415
+def _book(process: _Process) -> Book:
+    """Where forms of the pages are kept; raises StoreFault."""
+    from sumun.proxy.forms import Book
 
-    settings = active.current.config.settings
-    upstreams = _upstreams(settings, metrics)
+    several = process.settings.listen.proxy.workers > 1
+    settle = 2 * INTERVAL if several else 0.0
+    return Book(form_key(process.settings.state), process.watch, process.grant_log, settle)
+
+
+def _proxy(process: _Process, at_the_end: AsyncExitStack) -> Part:
+    from sumun.pages.render import render
+    from sumun.proxy.server import Proxy
+
+    settings = process.settings
+    upstreams = _upstreams(settings, process.metrics)
     at_the_end.push_async_callback(upstreams.close)
     return Proxy(
         settings=settings,
-        policy=active.policy,
-        organisation=_organisation(active),
-        events=recorder,
-        metrics=metrics,
+        policy=process.policy,
+        organisation=process.organisation,
+        events=process.recorder,
+        metrics=process.metrics,
         resolver=upstreams,
         pages=render,
         ca_folder=settings.state / "ca",
         clock=now,
         reuse_port=settings.listen.proxy.workers > 1,
+        book=_book(process),
     )
 
 
-def _console(active: ActivePolicy, _metrics: Metrics, _recorder: Recorder, _at_the_end: AsyncExitStack) -> Part:
-    from sumun.console.console import Console  # noqa: PLC0415
+def _console(process: _Process, _at_the_end: AsyncExitStack) -> Part:
+    from sumun.console.console import Console
 
-    settings = active.current.config.settings
+    settings = process.settings
     return Console(
         settings=settings,
-        loaded=lambda: _view(active),
+        loaded=lambda: _view(process.active),
         metrics_folder=settings.state / "metrics",
         probes=_probes(settings, [Role.DNS, Role.PROXY]),
         clock=now,
     )
 
 
-_PARTS: dict[Role, Callable[[ActivePolicy, Metrics, Recorder, AsyncExitStack], Part]] = {
+_PARTS: dict[Role, Callable[[_Process, AsyncExitStack], Part]] = {
     Role.DNS: _sinkhole,
     Role.PROXY: _proxy,
     Role.CONSOLE: _console,

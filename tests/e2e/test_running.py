@@ -178,6 +178,20 @@ def test_reload_under_load_loses_nothing(filter_: Filter) -> None:
     assert connections.asked > 50
 
 
+def test_a_change_of_the_file_is_enough(filter_: Filter) -> None:
+    heard = len(filter_.running.said)
+    rules = [{"id": "seen", "action": "block", "domains": ["allowed.example"]}]
+    configs.write(filter_.path, filter_.config | {"rules": rules})
+    for worker in ("dns-0", "dns-1"):
+        filter_.running.await_said(f"{worker}: policy", after=heard)
+    assert blocking_ede(filter_.ask(MILITARY, "allowed.example")) == [15]
+    heard = len(filter_.running.said)
+    configs.write(filter_.path, filter_.config)
+    for worker in ("dns-0", "dns-1", "proxy-0", "proxy-1", "console-0"):
+        filter_.running.await_said(f"{worker}: policy", after=heard)
+    assert address(filter_.ask(MILITARY, "allowed.example")) == "127.0.0.1"
+
+
 def test_a_killed_worker_comes_back_and_no_counter_goes_back(filter_: Filter) -> None:
     filter_.ask(MILITARY, "chat.deepseek.com")
     before, heard = filter_.running.decisions(), len(filter_.running.said)

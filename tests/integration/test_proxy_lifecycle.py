@@ -91,13 +91,13 @@ from sumun.proxy.shim import Shim
 from sumun.telemetry.metrics import Metrics
 from tests.integration.test_proxy_lifecycle import POLICY
 from tests.support.builders import NOON
-from tests.support.proxies import FakeResolver, RecordingEvents, loopback_settings
+from tests.support.proxies import FakeResolver, AwaitedEvents, loopback_settings
 
 def build(path):
     folder = path.parent
     return [standalone_addon(
         settings=loopback_settings(folder, folder / "origin-ca.pem"), policy=lambda: POLICY, organisation=Organisation,
-        events=RecordingEvents(), metrics=Metrics(CollectorRegistry()), pages=render, ca_folder=folder / "ca",
+        events=AwaitedEvents(), metrics=Metrics(CollectorRegistry()), pages=render, ca_folder=folder / "ca",
         resolver=FakeResolver({"open.test": "127.0.0.1", "chat.deepseek.com": "127.0.0.1", "inside.test": "10.0.0.1"}),
         clock=lambda: NOON,
     )]

@@ -47,7 +47,12 @@ class Running:
     """A sinkhole, what it recorded and counted, and what its upstream was asked."""
 
     def __init__(self, sinkhole: Sinkhole, events: list[AccessDecided], registry: CollectorRegistry, up: FakeResolver):
-        self.sinkhole, self.events, self.registry, self.upstream = sinkhole, events, registry, up
+        self.sinkhole, self._events, self.registry, self.upstream = sinkhole, events, registry, up
+
+    @property
+    def events(self) -> list[AccessDecided]:
+        self.sinkhole.settle()
+        return self._events
 
     async def dig(self, client: str, *words: str) -> str:
         command = ("dig", "-b", client, "-p", str(self.sinkhole.port), "@127.0.0.1", "+tries=1", "+time=8", *words)
@@ -59,6 +64,7 @@ class Running:
         return (await self.dig(client, *words, "+short")).strip()
 
     def total(self, metric: str, **labels: str) -> float:
+        self.sinkhole.settle()
         samples = [s for m in self.registry.collect() for s in m.samples if s.name == metric]
         return sum(s.value for s in samples if labels.items() <= s.labels.items())
 

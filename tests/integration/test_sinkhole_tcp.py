@@ -43,8 +43,7 @@ def run(scenario: Callable[[int], Awaitable[None]]) -> None:
         handler = Handler(
             responder=Responder(policy=lambda: policy, pages=PAGES),
             upstream=LargeAnswers(),
-            events=RecordingEvents(),
-            tally=Tally(Metrics(CollectorRegistry())),
+            tally=Tally(Metrics(CollectorRegistry()), RecordingEvents()),
             clock=lambda: NOON,
         )
         with socket.create_server(("127.0.0.1", 0)) as sock:

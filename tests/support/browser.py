@@ -87,6 +87,13 @@ class Browser:
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self._message())
 
+    def follow(self, action: str) -> None:
+        """Do something in the page (JavaScript) that leads to another one, and wait until that has been loaded."""
+        self.events.clear()
+        self.evaluate(action)
+        while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
+            self.events.append(self._message())
+
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression; a promise is awaited. Stands outside the page's own CSP."""
         result = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)

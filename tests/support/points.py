@@ -31,7 +31,7 @@ from sumun.proxy.telling import Teller
 from sumun.sinkhole.outcome import Answer, Forward
 from sumun.sinkhole.responder import Responder
 from sumun.telemetry.metrics import Metrics
-from tests.support.proxies import RecordingEvents
+from tests.support.recording import RecordingEvents
 
 PAGES = PagesListener(ip_address("192.0.2.81"), None, 80, 443)
 
@@ -65,6 +65,7 @@ class Points:
             policy=lambda: policy, events=self._events, metrics=Metrics(CollectorRegistry()), clock=lambda: self._at
         )
         point = HttpPoint(teller, Organisation, render, render_failure)
+        self._mitmproxy = taddons.context(Proxyserver())  # dear to make, and good for any number of flows
         self._addon = SumunAddon(point=point, origins=Origins(NoResolver(), Vetting((), frozenset())))
 
     def dns(self, request: AccessRequest, at: datetime) -> Seen:
@@ -92,7 +93,7 @@ class Points:
         self._at = at
         flow = _flow(request)
         self._events.seen.clear()
-        with taddons.context(Proxyserver()):
+        with self._mitmproxy:
             self._addon.requestheaders(flow)
             if flow.response is None:
                 self._addon.request(flow)

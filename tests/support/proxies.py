@@ -26,16 +26,17 @@ from sumun.proxy.server import Proxy
 from sumun.telemetry.metrics import Metrics
 from sumun.upstream.errors import UpstreamError
 from tests.support.builders import NOON
+from tests.support.recording import RecordingEvents
 
 _MARK = "\n@@sumun@@"
 LOOPBACK = IPv4Address("127.0.0.1")
 
 
-class RecordingEvents:
-    """Keeps what is told."""
+class AwaitedEvents(RecordingEvents):
+    """Lets a test wait for the next event."""
 
     def __init__(self) -> None:
-        self.seen: list[AccessDecided] = []
+        super().__init__()
         self._queue: asyncio.Queue[AccessDecided] = asyncio.Queue()
 
     async def next(self) -> AccessDecided:
@@ -43,9 +44,8 @@ class RecordingEvents:
         return await self._queue.get()
 
     def record(self, event: AccessDecided) -> str:
-        self.seen.append(event)
         self._queue.put_nowait(event)
-        return f"incident-{len(self.seen)}"
+        return super().record(event)
 
 
 class FakeResolver:
@@ -87,7 +87,7 @@ class Filter:
     """A running proxy with everything a test wants to look at."""
 
     proxy: Proxy
-    events: RecordingEvents
+    events: AwaitedEvents
     metrics: Metrics
     registry: CollectorRegistry
     resolver: FakeResolver
@@ -207,7 +207,7 @@ async def filtering(
     **parts: Any,
 ) -> AsyncIterator[Filter]:
     registry = CollectorRegistry()
-    metrics, events, resolver = Metrics(registry), RecordingEvents(), FakeResolver(names or {})
+    metrics, events, resolver = Metrics(registry), AwaitedEvents(), FakeResolver(names or {})
     proxy = Proxy(
         settings=settings or loopback_settings(folder, upstream_ca),
         policy=policy if callable(policy) else lambda: policy,

@@ -6,10 +6,12 @@ called anything final that one of these contradicts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
+from sumun.model.grant import Grant, GrantKind
 from sumun.model.name import DomainName
 from sumun.model.request import AccessRequest
 from sumun.model.rule import Action, Exemption, Mode, Rule
@@ -24,20 +26,50 @@ class Expected:
     action: Action
     rule: str | None
     exemption: str | None = None
+    grant: str | None = None
 
 
-def decide(source: PolicySource, request: AccessRequest, at: datetime) -> Expected:
+def decide(source: PolicySource, request: AccessRequest, at: datetime, grants: Sequence[Grant] = ()) -> Expected:
     segment = segment_of(source, request)
     if segment is None:
         return Expected(Action.BLOCK, None)
     service = service_of(source, request)
+    held = sorted((grant for grant in grants if _holds(grant, request, at)), key=lambda g: g.until, reverse=True)
+    for grant in held:
+        if grant.kind is GrantKind.EXEMPTION and service is not None and grant.service == service.id:
+            return Expected(Action.ALLOW, None, grant.id)
     for exemption in source.exemptions:
         if _exempts(exemption, request, service, at):
             return Expected(Action.ALLOW, None, exemption.id)
     for rule in (*source.rules, *segment.rules):
         if rule.mode is Mode.ENFORCE and holds(rule.schedule, at) and _matches(source, rule, request, service):
-            return Expected(rule.action, rule.id)
-    return Expected(segment.default, None)
+            passed = _passed(held, segment, rule, request, service)
+            return Expected(Action.ALLOW if passed else rule.action, rule.id, grant=passed)
+    passed = _passed(held, segment, Rule("", segment.default), request, service)
+    return Expected(Action.ALLOW if passed else segment.default, None, grant=passed)
+
+
+def _holds(grant: Grant, request: AccessRequest, at: datetime) -> bool:
+    is_theirs = request.client in grant.client if grant.client else request.user == grant.user
+    return at < grant.until and is_theirs
+
+
+def _passed(
+    held: Sequence[Grant], segment: Segment, rule: Rule, request: AccessRequest, service: Service | None
+) -> str | None:
+    wanted = {Action.WARN: GrantKind.ACKNOWLEDGEMENT, Action.JUSTIFY: GrantKind.JUSTIFICATION}.get(rule.action)
+    here = str(request.name or "")
+    return next(
+        (
+            grant.id
+            for grant in held
+            if grant.kind is wanted
+            and (grant.segment, grant.rule) == (segment.name, rule.id)
+            and (bool(grant.approver) or not rule.approver)
+            and (service is not None and service.id == grant.service if grant.service else grant.name == here)
+        ),
+        None,
+    )
 
 
 def segment_of(source: PolicySource, request: AccessRequest) -> Segment | None:

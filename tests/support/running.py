@@ -103,6 +103,8 @@ class Running:
         found: Counter[tuple[str, ...]] = Counter()
         for event in self.events():
             said = event["sumun"]
+            if "count" not in said:
+                continue  # what became of a grant is no decision
             key = (said["point"], said["segment"], said.get("service") or "none", said["action"], said["mode"])
             found[key] += said["count"]
         return found

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import strategies as st
 
+from sumun.model.grant import Grant, GrantKind
 from sumun.model.name import DomainName
 from sumun.model.request import UNKNOWN, AccessRequest, Facet
 from sumun.model.rule import Action, Conditions, Exemption, Mode, Rule
@@ -76,6 +77,7 @@ rules = st.builds(
     id=st.integers(0, 99).map("r{}".format),
     action=st.sampled_from(Action), when=conditions | sparse, schedule=st.just(Schedule()) | schedules,
     mode=st.sampled_from([Mode.ENFORCE, Mode.ENFORCE, Mode.SHADOW]), tenant=tenants,
+    approver=st.sampled_from(["", "", "park"]),
 )  # fmt: skip
 domains = st.builds(
     ServiceDomain,
@@ -109,7 +111,7 @@ def sources(draw: st.DrawFn) -> PolicySource:
     segments = [
         Segment(
             name, tuple(map(ip_network, own)), tuple(draw(st.lists(rules, max_size=4))),
-            default=draw(st.sampled_from([Action.ALLOW, Action.ALLOW, Action.BLOCK])),
+            default=draw(st.sampled_from([Action.ALLOW, Action.ALLOW, Action.BLOCK, Action.WARN])),
         )
         for name, own in (("first", networks[:cut]), ("second", networks[cut:]))
     ]  # fmt: skip
@@ -126,6 +128,34 @@ def sources(draw: st.DrawFn) -> PolicySource:
         unknown_clients=draw(st.none() | st.just("second")),
         revision="random",
     )
+
+
+@st.composite
+def grants(draw: st.DrawFn, source: PolicySource) -> list[Grant]:
+    """What may have been granted under this policy: mostly for rules that it has, sometimes for none."""
+    places = [(s.name, r.id) for s in source.segments for r in (*source.rules, *s.rules)]
+    places += [(s.name, "") for s in source.segments] + [("first", "r-gone")]
+    found = []
+    for number in range(draw(st.integers(0, 5))):
+        kind = draw(st.sampled_from(GrantKind))
+        segment, rule = ("", "") if kind is GrantKind.EXEMPTION else draw(st.sampled_from(places))
+        service = draw(st.sampled_from(SERVICES if kind is GrantKind.EXEMPTION else [*SERVICES, ""]))
+        networks = NETWORKS if kind is GrantKind.EXEMPTION else CLIENTS
+        client = draw(st.none() | st.sampled_from([ip_network(n) for n in networks]))
+        found.append(
+            Grant(
+                f"g{number}", kind, draw(instants), service, "" if service else draw(st.sampled_from(NAMES)),
+                client, None if client else draw(st.sampled_from(USERS)), segment, rule,
+                approver=draw(st.sampled_from(["", "park"])),
+            )
+        )  # fmt: skip
+    return found
+
+
+@st.composite
+def granted_sources(draw: st.DrawFn) -> tuple[PolicySource, list[Grant]]:
+    source = draw(sources())
+    return source, draw(grants(source))
 
 
 @st.composite

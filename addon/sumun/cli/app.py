@@ -15,6 +15,8 @@ _COMMANDS = {
     "console": ("sumun.cli.up", "console"),
     "check": ("sumun.cli.check", "check"),
     "explain": ("sumun.cli.explain", "explain"),
+    "pages": ("sumun.cli.pages", "pages"),
+    "exempt": ("sumun.cli.exempt", "exempt"),
     "services": ("sumun.cli.services", "services"),
     "ca": ("sumun.cli.ca", "ca"),
     "healthcheck": ("sumun.cli.healthcheck", "healthcheck"),

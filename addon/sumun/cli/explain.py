@@ -58,15 +58,15 @@ def explain(client: IPAddress, name: str, config: Path, *, as_json: bool, at: da
     """Say what would happen when CLIENT asks for NAME, by which rule, and why.
 
     NAME is a host name, an address or a whole URL. What is not said is not known: where a rule depends on it, the
-    decision is undetermined and the answer names what it needs. The configuration is read from its file; nothing
-    needs to be running.
+    decision is undetermined and the answer names what it needs. The configuration is read from its file, and what was
+    granted from the store; nothing needs to be running.
 
     \b
       sumun explain 127.0.0.3 chat.deepseek.com
       sumun explain 10.30.1.7 https://api.openai.com/v1/chat/completions --model deepseek-r1 --json
     """
     try:
-        policy = bootstrap.load(config).policy
+        policy = bootstrap.granted(bootstrap.load(config))
         request = _request(client, name, said)
     except ConfigError as error:
         print_faults(error.faults)

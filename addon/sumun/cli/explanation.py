@@ -47,6 +47,7 @@ def as_mapping(request: AccessRequest, explanation: Explanation, *, at: datetime
         "reason": outcome.reason.value if isinstance(outcome, Decision) else None,
         "reference": rule.reference if rule else "",
         "exemption": outcome.exemption if isinstance(outcome, Decision) else None,
+        "grant": outcome.grant if isinstance(outcome, Decision) else None,
         "determination": "final" if final else "undetermined",
         "needs": [] if isinstance(outcome, Decision) else sorted(outcome.needs),
         "shadows": [shadow.id for shadow in outcome.shadows],
@@ -96,6 +97,9 @@ def _because(outcome: Outcome) -> str:
             return escape(f"rule `{outcome.rule.id if outcome.rule else ''}`" + (f": {text}" if text else ""))
         case Reason.EXEMPTION:
             return escape(f"`{outcome.exemption}` lets this client through")
+        case Reason.ACKNOWLEDGED | Reason.JUSTIFIED:
+            what = f"rule `{outcome.rule.id}`" if outcome.rule else "the segment's default"
+            return escape(f"{what} is passed: {outcome.reason.value} as `{outcome.grant}`")
         case Reason.SEGMENT_DEFAULT:
             return "no rule matches: the segment's default"
         case Reason.UNKNOWN_CLIENT:

@@ -25,9 +25,12 @@ from sumun.model.fault import OperatorFault
 @config_option
 @json_option
 def healthcheck(roles: tuple[str, ...], config: Path, *, as_json: bool) -> None:
-    """Ask each role on this host a real question; exit status 0 if all answer, 1 if one does not."""
+    """Ask each role on this host a real question; exit status 0 if all answer, 1 if one does not.
+
+    A configuration that is faulty now is no illness: the filter serves with the last good one.
+    """
     try:
-        settings = bootstrap.load(config).config.settings
+        settings = bootstrap.settings_in_force(config)
     except ConfigError as error:
         print_faults(error.faults)
         fail(f"`{config}` is not valid")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -38,13 +40,14 @@ def print_hints(settings: Settings, config: Path, roles: Sequence[bootstrap.Role
 
 def _print_trials(settings: Settings) -> None:
     dns, proxy, console = settings.listen.dns, settings.listen.proxy, settings.listen.console
+    sumun = "sumun" if shutil.which("sumun") else str(_script())
     trials = (
         (
             "blocked by DNS in the military-use segment",
             f"dig -b 127.0.0.3 -p {dns.port} @{dns.address} chat.deepseek.com",
         ),
-        ("why", "sumun explain 127.0.0.3 chat.deepseek.com"),
-        ("the page, through the proxy", "sumun ca show --pem > ca.pem"),
+        ("why", f"{sumun} explain 127.0.0.3 chat.deepseek.com"),
+        ("the page, through the proxy", f"{sumun} ca show --pem > ca.pem"),
         (
             "",
             f"curl --interface 127.0.0.3 -x http://{proxy.address}:{proxy.port} --cacert ca.pem https://chat.deepseek.com/",
@@ -56,3 +59,9 @@ def _print_trials(settings: Settings) -> None:
         if title:
             err.print(f"  [dim]# {title}[/]")
         err.print(f"  {escape(command)}")
+
+
+def _script() -> Path:
+    """How this very program was started, as short as it can be said from here."""
+    script = Path(sys.argv[0])
+    return script.relative_to(Path.cwd()) if script.is_relative_to(Path.cwd()) else script

@@ -13,6 +13,10 @@ _FULL_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday"
 _WEEKDAYS = {word: number for names in (_DAYS, _FULL_DAYS) for number, word in enumerate(names)}
 _TIMES = re.compile(r"(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})", re.ASCII)
 _MINUTES = 24 * 60
+_LENGTH = re.compile(r"(\d{1,4})\s*(m|h|d|w)", re.ASCII)
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_TIME = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
+_LONGEST = timedelta(days=366)
 _ZONES_MEANT = {"KST": "Asia/Seoul", "JST": "Asia/Tokyo"}
 
 type Moment = date | datetime
@@ -98,6 +102,43 @@ def ending(of: Moment, where: ZoneInfo) -> datetime:
         return beginning(of + timedelta(days=1), where)
     except OverflowError:
         raise Unreadable(f"`{of}` is too far away: leave the key out") from None
+
+
+def until(text: str, where: ZoneInfo, at: datetime) -> datetime:
+    """Read an end that lies ahead: ``friday``, ``tomorrow``, ``8h``, ``18:00`` or a date, which includes its whole day.
+
+    A weekday is the next one of its name, today included. Raises Unreadable.
+    """
+    end = _ahead(text.strip(), where, at)
+    if end <= at:
+        raise Unreadable(f"{quoted(text)} lies in the past: it is {at.astimezone(where):%A %Y-%m-%d %H:%M %Z} now")
+    if end - at > _LONGEST:
+        raise Unreadable(f"{quoted(text)} is too far away: {_LONGEST.days} days at most, and then look again")
+    return end
+
+
+def _ahead(text: str, where: ZoneInfo, at: datetime) -> datetime:
+    today = at.astimezone(where).date()
+    word = text.lower()
+    if word in ("today", "tomorrow"):
+        return ending(today + timedelta(days=word == "tomorrow"), where)
+    if word in _WEEKDAYS:
+        return ending(today + timedelta(days=(_WEEKDAYS[word] - today.weekday()) % 7), where)
+    if found := _LENGTH.fullmatch(word):
+        return at + timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if found := _TIME.fullmatch(text):
+        return _instant(datetime.combine(today, _time_of_day(text, int(found[1]), int(found[2]))), where)
+    try:
+        return ending(moment(text), where)
+    except Unreadable:
+        message = "is not an end: write `friday`, `tomorrow`, `8h`, `3d`, `18:00`, `2026-12-01` or `2026-12-01 18:00`"
+        raise Unreadable(f"{quoted(text)} {message}") from None
+
+
+def _time_of_day(text: str, hour: int, minute: int) -> time:
+    if hour > 23 or minute > 59:
+        raise Unreadable(f"{quoted(text)} is not a time of day: from `00:00` to `23:59`")
+    return time(hour, minute)
 
 
 def _instant(at: datetime, where: ZoneInfo) -> datetime:

@@ -163,6 +163,8 @@ def _settings(raw: RawConfig) -> Settings:
         internal_destinations=tuple(raw.destinations.internal),
         trusted_parents=tuple(listen.proxy.trusted),
         lists=tuple(map(_list_source, raw.lists)),
+        zone=raw.zone,
+        store=raw.store,
     )
 
 

@@ -244,7 +244,9 @@ class RawRule(_Raw):
     reference: Line = Field(default="", description="Number or title of the order behind the rule.")
     authority: Line = Field(default="", description="Who ordered it.")
     review: Day | None = Field(default=None, description="Date by which somebody looks at the rule again.")
-    ttl: Duration | None = Field(default=None, description="How long a warning or a justification is remembered.")
+    ttl: Duration | None = Field(
+        default=None, description="How long a warning or a justification is remembered; 8h if it is not said."
+    )
     approver: Line = Field(default="", description="Who may approve a justification.")
     tenant: dict[HeaderName, HeaderValue] | None = Field(
         default=None, description="Header fields that keep a service to the organisation's own workspace."
@@ -260,7 +262,7 @@ class RawDnsPolicy(_Raw):
     """The sinkhole's side of a segment."""
 
     answer: Annotated[
-        DnsAnswer, BeforeValidator(_null_answer, json_schema_input_type=DnsAnswer | None), Field(strict=False)
+        DnsAnswer, Field(strict=False), BeforeValidator(_null_answer, json_schema_input_type=DnsAnswer | None)
     ] = Field(default=DnsAnswer.SINKHOLE, description="How a blocked name is answered.")
     ttl: int = Field(default=30, ge=0, le=86_400, description="Seconds a client may keep such an answer.")
     steer: bool = Field(default=True, description="Bring names that need a page or an inspection to the proxy.")
@@ -335,7 +337,7 @@ class RawConfig(_Raw):
     """Configuration of Sumun."""
 
     version: Literal[1]
-    organisation: RawOrganisation = RawOrganisation()
+    organisation: RawOrganisation = Field(default_factory=RawOrganisation)
     zone: Zone = Field(default=ZoneInfo("UTC"), description="For dates and hours without a zone of their own.")
     listen: RawListen = RawListen()
     upstreams: Some[Annotated[Upstream, _read(upstream)]] = Field(
@@ -346,6 +348,9 @@ class RawConfig(_Raw):
     )
     destinations: RawDestinations = RawDestinations()
     state: Line = Field(default="var/", description="Folder of events, certificates and the last good policy.")
+    store: Annotated[str, _read(values.store_url)] = Field(
+        default="", description="PostgreSQL URL of the store of grants, for several hosts; else a file in `state`."
+    )
     segments: dict[Id, RawSegment] = Field(min_length=1)
     rules: list[RawRule] = Field(default=[], description="Asked before every segment's own rules.")
     unknown_clients: Line = Field(

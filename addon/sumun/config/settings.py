@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from sumun.model.name import IPAddress
 from sumun.model.rule import IPNetwork
@@ -111,3 +112,7 @@ class Settings:
     trusted_parents: tuple[IPNetwork, ...] = ()
     """Proxies and balancers that are believed when they tell whose connection it is."""
     lists: tuple[ListSource, ...] = field(default_factory=tuple)
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    """For dates and hours without a zone of their own."""
+    store: str = ""
+    """URL of the store of grants; empty: SQLite in the state folder."""

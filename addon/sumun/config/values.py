@@ -179,6 +179,14 @@ def contact(text: str) -> str:
     raise Unreadable(f"{quoted(text)} is neither an e-mail address nor an `https://` address")
 
 
+def store_url(text: str) -> str:
+    """Read the URL of a PostgreSQL database; a password belongs into the service's environment or ``~/.pgpass``."""
+    text = text.strip()
+    if re.fullmatch(r"postgresql://[^\s\x00-\x1f\x7f]{1,500}", text):
+        return text
+    raise Unreadable(f"{quoted(text)} is not a store: write `postgresql://user@host/name`, or leave the key out")
+
+
 def sha256(text: str) -> str:
     """Read a SHA-256 digest in hexadecimal."""
     if not re.fullmatch("[0-9a-f]{64}", text.strip().lower()):

@@ -64,9 +64,6 @@ def _of_rules(rules: Sequence[Rule], path: Path, at: datetime | None, behind: Ru
 
 def _of_action(rule: Rule, path: Path) -> Iterator[Doubt]:
     remembered = rule.action in (Action.WARN, Action.JUSTIFY)
-    if remembered:
-        message = f"in {_MINE} the page of `{rule.action}` is shown but cannot be passed: it acts like a block"
-        yield (*path, "action"), message
     if rule.ttl and not remembered:
         yield (*path, "ttl"), f"`ttl` goes with `warn` or `justify`: `{rule.action}` has nothing to remember"
     if rule.approver and rule.action is not Action.JUSTIFY:

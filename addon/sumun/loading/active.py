@@ -185,5 +185,6 @@ def _changed(before: Settings, after: Settings) -> Iterator[str]:
         "upstream_ca": (before.upstream_ca, after.upstream_ca),
         "destinations": (before.internal_destinations, after.internal_destinations),
         "state": (before.state, after.state),
+        "store": (before.store, after.store),
     }
     return (key for key, (old, new) in pairs.items() if old != new)

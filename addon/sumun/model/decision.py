@@ -18,6 +18,10 @@ class Reason(StrEnum):
     EXEMPTION = "exemption"
     SEGMENT_DEFAULT = "segment_default"
     UNKNOWN_CLIENT = "unknown_client"
+    ACKNOWLEDGED = "acknowledged"
+    """A rule asks to think first, and the person has confirmed that for this service."""
+    JUSTIFIED = "justified"
+    """A rule asks why, and the person has said so, and was approved where the rule names an approver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +33,10 @@ class Decision:
     segment: str
     service: Service | None = None
     rule: Rule | None = None
-    """The rule that settled it."""
+    """The rule that settled it; for an acknowledgement or a justification, the one that it passes."""
     exemption: str | None = None
+    grant: str | None = None
+    """Id of the exemption, acknowledgement or justification, where it was granted while the filter runs."""
     shadows: tuple[Rule, ...] = ()
     """Rules in shadow mode that match, in order: counted, not enforced."""
     policy_revision: str = ""

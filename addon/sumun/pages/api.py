@@ -48,6 +48,14 @@ def api_error(asked: Asked, service: Service | None, story: Story) -> ApiError:
     return ApiError(json.dumps(shape.body(story), ensure_ascii=False).encode(), tuple(headers))
 
 
+def calls_api(asked: Asked, service: Service | None) -> bool:
+    """Whether path, host or catalogue tell that this is a call of an API, not a look at a web site."""
+    if shape_of(asked, service) is not NEUTRAL:
+        return True
+    host = _bare_host(asked.host)
+    return service is not None and any(d.role == "api" and d.pattern.text == host for d in service.domains)
+
+
 def shape_of(asked: Asked, service: Service | None) -> Shape:
     """Choose by path, host and category."""
     path, host = asked.path[:_MAX_PATH], _bare_host(asked.host)

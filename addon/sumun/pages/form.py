@@ -27,6 +27,7 @@ class Form(StrEnum):
 
 
 _NAVIGATIONS = frozenset({"", "document", "iframe", "frame", "fencedframe", "embed", "object"})
+_READING = frozenset({"GET", "HEAD"})
 _SCRIPT = "text/javascript"
 _ASSETS = {
     "image": "image/png", "font": "font/woff2", "style": "text/css", "script": _SCRIPT, "worker": _SCRIPT,
@@ -37,8 +38,12 @@ _ASSETS = {
 """Destinations of the Fetch standard that no person and no error handler reads."""
 
 
-def form_of(asked: Asked) -> Form:
-    """Choose the form; the first that fits wins."""
+def form_of(asked: Asked, *, calls_api: bool) -> Form:
+    """Choose the form; the first that fits wins.
+
+    A client that takes anything (``*/*``: curl, most HTTP libraries) gets the page where a person would look, and
+    an error where it ``calls_api``.
+    """
     dest = asked.fetch_dest.strip().lower()
     content_type = asked.content_type[:_MAX_FIELD].lower()
     if asked.method == "OPTIONS" and asked.origin and asked.preflight:
@@ -49,7 +54,7 @@ def form_of(asked: Asked) -> Form:
         return Form.GRPC
     if asset_type(asked):
         return Form.ASSET
-    wanted = _preferred(asked.accept)
+    wanted = _preferred(asked.accept) or ("json" if calls_api or dest or asked.method not in _READING else "html")
     if wanted == "html" and dest in _NAVIGATIONS and "json" not in content_type:
         return Form.PAGE
     return Form.TEXT if wanted == "plain" and dest in _NAVIGATIONS else Form.API
@@ -67,10 +72,12 @@ def asset_type(asked: Asked) -> str | None:
 
 
 def _preferred(accept: str) -> str:
-    """The best liked of ``html``, ``json`` and ``plain``; ``json`` where none is named (RFC 9110, 12.5.1)."""
-    best, weight = "json", 0.0
+    """The best liked of ``html``, ``json`` and ``plain`` (RFC 9110, 12.5.1); empty where none is named."""
+    best, weight = "", 0.0
     for media, quality in weighted(accept):
         form = _FORMS.get(media)
+        if form == "html" and quality <= 0 and not best:
+            best = "json"  # whatever else it takes, a page it does not
         if form and (quality, form == "html") > (weight, best == "html") and quality > 0:
             best, weight = form, quality
     return best

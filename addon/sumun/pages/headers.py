@@ -29,10 +29,11 @@ def common(content_type: str, story: Story) -> Headers:
     )
 
 
-def for_pages(style_hash: str) -> Headers:
-    """A page runs nothing, loads nothing, sends nothing and stands in no frame (CSP level 3)."""
+def for_pages(style_hash: str, *, forms: bool) -> Headers:
+    """A page runs nothing, loads nothing and stands in no frame; a form goes to the filter itself (CSP level 3)."""
+    action = "'self'" if forms else "'none'"
     policy = (
-        f"default-src 'none'; style-src '{style_hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; style-src '{style_hash}'; base-uri 'none'; form-action {action}; frame-ancestors 'none'"
     )
     return ("content-security-policy", policy), ("x-frame-options", "DENY")
 

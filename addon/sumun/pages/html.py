@@ -11,6 +11,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from sumun.pages.offer import MAX_REASON, MIN_REASON, RESERVED
 from sumun.pages.story import Story
 
 
@@ -39,7 +40,10 @@ def html(story: Story) -> bytes:
     """Every text is escaped by the template; our own style sheet alone is taken as it is."""
     # INVARIANT: the style sheet comes from this package, never from configuration or a request.
     style = Markup(STYLE)  # noqa: S704 - see the invariant above
-    page = _TEMPLATE.render(story=story, words=story.words, style=style, groups=tuple(groups(story.incident)))
+    page = _TEMPLATE.render(
+        story=story, words=story.words, style=style, groups=tuple(groups(story.incident)),
+        reserved=RESERVED, least=MIN_REASON, most=MAX_REASON,
+    )  # fmt: skip
     return page.encode()
 
 

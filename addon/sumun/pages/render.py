@@ -11,23 +11,24 @@ from sumun.model.segment import Segment
 from sumun.model.service import Service
 from sumun.model.verdict import DataExposed
 from sumun.pages import headers
-from sumun.pages.api import api_error
+from sumun.pages.api import api_error, calls_api
 from sumun.pages.asked import Asked, Failure, Page
 from sumun.pages.form import Form, asset_type, form_of
 from sumun.pages.html import STYLE_HASH, html
 from sumun.pages.language import negotiate
+from sumun.pages.offer import Offer, Result
 from sumun.pages.sentences import message, plain_text
-from sumun.pages.story import Case, Story, tell_decision, tell_failure
+from sumun.pages.story import Case, Story, tell_decision, tell_failure, tell_result
 from sumun.pages.words import LANGUAGES
 
-__all__ = ["Asked", "Failure", "Page", "render", "render_failure"]
+__all__ = ["Asked", "Failure", "Page", "render", "render_failure", "render_result"]
 
 _TEXT = "text/plain; charset=utf-8"
-_GRPC_STATUS = {403: "7", 400: "3", 502: "14"}
+_GRPC_STATUS = {403: "7", 400: "3"}
 """PERMISSION_DENIED, INVALID_ARGUMENT, UNAVAILABLE (gRPC, statuscodes.md)."""
 
 
-def render(
+def render(  # noqa: PLR0913 - each is said by name
     asked: Asked,
     decision: Decision,
     *,
@@ -36,15 +37,17 @@ def render(
     incident: str,
     at: datetime,
     data_exposed: DataExposed,
+    offer: Offer | None = None,
 ) -> Page:
     """Answer a request that policy does not let through.
 
-    ``segment`` is None for a client of no segment, ``incident`` the id of the event, ``at`` aware. Total: hostile text
-    is cleaned and escaped, a decision that lets through is told as a block. Status 403; 204 for a CORS preflight.
+    ``offer`` is what the person can do on the page, ``segment`` None for a client of no segment, ``incident`` the id of
+    the event, ``at`` aware. Total: hostile text is cleaned and escaped, a decision that lets through is told as a
+    block. Status 403; 204 for a CORS preflight.
     """
     case = Case(asked, organisation, incident, at)
     language = negotiate(asked.accept_language, LANGUAGES)
-    story = tell_decision(case, language, decision, segment=segment, data_exposed=data_exposed)
+    story = tell_decision(case, language, decision, segment=segment, data_exposed=data_exposed, offer=offer)
     return _page(asked, story, decision.service)
 
 
@@ -55,15 +58,27 @@ def render_failure(asked: Asked, *, kind: Failure, organisation: Organisation, i
     return _page(asked, story, None)
 
 
+def render_result(
+    asked: Asked, *, kind: Result, back: str, organisation: Organisation, incident: str, at: datetime
+) -> Page:
+    """Answer a form that was sent; ``back`` is a path on the same site, or empty."""
+    language = negotiate(asked.accept_language, LANGUAGES)
+    story = tell_result(Case(asked, organisation, incident, at), language, kind, back)
+    return _page(asked, story, None)
+
+
 def _page(asked: Asked, story: Story, service: Service | None) -> Page:
-    page = _in_form(form_of(asked), asked, story, service)
+    form = form_of(asked, calls_api=calls_api(asked, service))
+    page = _in_form(form, asked, story, service)
     return Page(page.status, page.headers, b"") if asked.method == "HEAD" else page
 
 
 def _in_form(form: Form, asked: Asked, story: Story, service: Service | None) -> Page:
     match form:
         case Form.PAGE:
-            fields = headers.common("text/html; charset=utf-8", story) + headers.for_pages(STYLE_HASH)
+            fields = headers.common("text/html; charset=utf-8", story) + headers.for_pages(
+                STYLE_HASH, forms=story.offer is not None
+            )
             return Page(story.status, fields, html(story))
         case Form.PREFLIGHT:
             return Page(204, headers.common(_TEXT, story) + headers.preflight(asked), b"")
@@ -90,7 +105,7 @@ def _grpc(asked: Asked, story: Story) -> Page:
     fields = (
         *headers.common("application/grpc", story),
         *headers.for_programs(asked, story),
-        ("grpc-status", _GRPC_STATUS[story.status]),
+        ("grpc-status", _GRPC_STATUS.get(story.status, "14")),
         ("grpc-message", quote(message(_readable(asked, story)), safe=" ,.:;()'/@")),
     )
     return Page(story.status, fields, b"")

@@ -19,7 +19,7 @@ def plain_text(story: Story) -> str:
 
 def _sentences(story: Story) -> list[str]:
     lead = () if story.why else (story.lead,)
-    parts = (story.heading, *lead, *story.why, story.data, story.notice, story.next)
+    parts = (story.heading, *lead, *story.why, story.data, story.elsewhere or story.notice, story.next)
     return [part if part.endswith(_ENDS) else f"{part}." for part in parts if part]
 
 

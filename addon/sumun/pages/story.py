@@ -15,6 +15,7 @@ from sumun.model.verdict import DataExposed
 from sumun.pages.asked import Asked, Failure
 from sumun.pages.clean import clean, paragraphs, token
 from sumun.pages.contact import Contact, contact_of, safe_link
+from sumun.pages.offer import Offer, Result
 from sumun.pages.words import LANGUAGES, Talk, Words
 
 _NAME = 120
@@ -30,6 +31,19 @@ _FAILURE_STATUS = {
     Failure.HOST_MISMATCH: 400,
     Failure.UPSTREAM_CERTIFICATE: 502,
     Failure.UPSTREAM_UNREACHABLE: 502,
+}
+
+
+_RESULT_STATUS = {
+    Result.REVIEW_ASKED: 200,
+    Result.USED: 409,
+    Result.INVALID: 403,
+    Result.CROSS_SITE: 403,
+    Result.BAD_TEXT: 422,
+    Result.TOO_LARGE: 413,
+    Result.FULL: 429,
+    Result.UNAVAILABLE: 503,
+    Result.NOT_FOUND: 404,
 }
 
 
@@ -84,12 +98,20 @@ class Story:
     facts: tuple[Fact, ...] = ()
     extras: Mapping[str, str] = field(default_factory=dict)
     """Beside the message, for programs."""
+    offer: Offer | None = None
+    """What the person can do here; None: nothing but ask somebody."""
+    remembered: str = ""
+    """For how long, and for what."""
+    elsewhere: str = ""
+    """For programs: where a person can go on."""
+    back: str = ""
+    """Path on the same site to go back to."""
 
     def for_strangers(self) -> Story:
         """What the script of a website may read: nothing about the organisation, its segments and its rules."""
         words = self.words
         ask = words.tell_administrator if self.tone is Tone.FAULT else words.ask_administrator
-        return replace(self, organisation="", why=(), contact=Contact(), next=ask, extras={}, facts=())
+        return replace(self, organisation="", why=(), contact=Contact(), next=ask, extras={}, facts=(), offer=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +125,13 @@ class Case:
 
 
 def tell_decision(
-    case: Case, language: str, decision: Decision, *, segment: Segment | None, data_exposed: DataExposed
+    case: Case,
+    language: str,
+    decision: Decision,
+    *,
+    segment: Segment | None,
+    data_exposed: DataExposed,
+    offer: Offer | None = None,
 ) -> Story:
     """Tell a decision that does not let through; any other is told as a block, which is never a pass."""
     words = LANGUAGES[language]
@@ -112,6 +140,8 @@ def tell_decision(
     rule = decision.rule or Rule(id="", action=decision.action)
     own = paragraphs(rule.reason.within(language), _REASON)
     held = decision.action in (Action.WARN, Action.JUSTIFY)
+    can_pass = offer is not None and offer.available and held
+    there = f"https://{clean(case.asked.host, _HOST)}/" if can_pass else ""
     told = Story(
         language=language,
         words=words,
@@ -121,16 +151,19 @@ def tell_decision(
         badge=talk.badge,
         heading=talk.heading.format(service=service) if service else talk.heading_site,
         lead=talk.lead,
-        next=words.ask_contact if case.organisation.contact.strip() else words.ask_administrator,
+        next=words.questions if can_pass else _ask(case, words),
         why=own or (words.reasons[decision.reason],),
         quoted=bool(own),
-        notice=words.no_passing_on if held else "",
-        request=decision.action is Action.JUSTIFY,
+        notice="" if can_pass or not held else words.no_passing_on,
+        elsewhere=words.elsewhere.format(address=there) if there else "",
+        offer=offer if offer and offer.available else None,
+        remembered=_remembered(offer, words, service or clean(case.asked.host, _HOST)),
+        request=decision.action is Action.JUSTIFY and not can_pass,
         guidance=held,
         data=words.exposures[data_exposed],
         data_left=data_exposed in _DATA_LEFT,
         facts=_facts(words, rule, segment, language),
-        extras=_extras(decision, rule, segment, data_exposed),
+        extras={**_extras(decision, rule, segment, data_exposed), **({"continue_at": there} if there else {})},
     )
     return _placed(told, case, service)
 
@@ -151,6 +184,35 @@ def tell_failure(case: Case, language: str, kind: Failure) -> Story:
         next=words.tell_contact if case.organisation.contact.strip() else words.tell_administrator,
     )
     return _placed(told, case, "")
+
+
+def tell_result(case: Case, language: str, kind: Result, back: str) -> Story:
+    """Tell what came of a form; ``back`` is a path on the same site."""
+    words = LANGUAGES[language]
+    said = words.results[kind]
+    told = Story(
+        language=language,
+        words=words,
+        tone=Tone.THINK if kind is Result.REVIEW_ASKED else Tone.FAULT,
+        status=_RESULT_STATUS[kind],
+        code=str(kind),
+        badge=said.badge,
+        heading=said.heading,
+        lead=said.lead,
+        next="",
+        back=back,
+    )
+    return _placed(told, case, "")
+
+
+def _ask(case: Case, words: Words) -> str:
+    return words.ask_contact if case.organisation.contact.strip() else words.ask_administrator
+
+
+def _remembered(offer: Offer | None, words: Words, what: str) -> str:
+    if offer is None or not offer.length:
+        return ""
+    return words.remembered.format(length=words.length(offer.length), service=what)
 
 
 def _placed(told: Story, case: Case, service: str) -> Story:

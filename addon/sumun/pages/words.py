@@ -5,7 +5,8 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from importlib.resources import files
 from typing import Any, cast, get_origin, get_type_hints
 
@@ -14,6 +15,19 @@ import yaml
 from sumun.model.decision import Reason
 from sumun.model.verdict import DataExposed
 from sumun.pages.asked import Failure
+from sumun.pages.offer import Purpose, Result
+
+
+class Unit(StrEnum):
+    """Units of a length of time, the largest first."""
+
+    DAYS = "days"
+    HOURS = "hours"
+    MINUTES = "minutes"
+    SECONDS = "seconds"
+
+
+_SECONDS = {Unit.DAYS: 86_400, Unit.HOURS: 3_600, Unit.MINUTES: 60, Unit.SECONDS: 1}
 
 
 class WordsFault(ValueError):
@@ -52,7 +66,6 @@ class Words:
     block: Talk
     warn: Talk
     justify: Talk
-    no_passing_on: str
     request_title: str
     request_points: tuple[str, ...]
     guidance_title: str
@@ -83,6 +96,35 @@ class Words:
     time_label: str
     footer: str
     failures: Mapping[str, Trouble]
+    continue_button: str
+    remembered: str
+    not_repeated: str
+    no_passing_on: str
+    elsewhere: str
+    purpose_label: str
+    purposes: Mapping[str, str]
+    reason_label: str
+    reason_hint: str
+    justify_button: str
+    approval_button: str
+    approval: str
+    pending: str
+    pending_hint: str
+    look_again: str
+    questions: str
+    denied: str
+    review_title: str
+    review_label: str
+    review_button: str
+    back: str
+    lengths: Mapping[str, str]
+    results: Mapping[str, Trouble]
+
+    def length(self, of: timedelta) -> str:
+        """A length of time in the largest unit of which there are two at least: no language then needs a singular."""
+        seconds = int(of.total_seconds())
+        unit = next((u for u in Unit if seconds % _SECONDS[u] == 0 and seconds >= 2 * _SECONDS[u]), Unit.SECONDS)
+        return self.lengths[unit].format(count=f"{seconds // _SECONDS[unit]:,}")
 
     def clock(self, at: datetime) -> str:
         """An instant as people of this language write it, in UTC."""
@@ -93,14 +135,21 @@ class Words:
         )  # fmt: skip
 
 
-_KEYS: Mapping[str, type[Reason | DataExposed | Failure]] = {
-    "reasons": Reason, "exposures": DataExposed, "failures": Failure,
+_KEYS: Mapping[str, type[StrEnum]] = {
+    "reasons": Reason, "exposures": DataExposed, "failures": Failure, "purposes": Purpose, "lengths": Unit,
+    "results": Result,
 }  # fmt: skip
 _PLACES: Mapping[str, frozenset[str]] = {
     "time": frozenset({"year", "month", "day", "hour", "minute", "second"}),
     "block.heading": frozenset({"service"}),
     "warn.heading": frozenset({"service"}),
     "justify.heading": frozenset({"service"}),
+    "remembered": frozenset({"length", "service"}),
+    "elsewhere": frozenset({"address"}),
+    "reason_hint": frozenset({"least"}),
+    "approval": frozenset({"approver"}),
+    "pending": frozenset({"approver"}),
+    **{f"lengths.{unit}": frozenset({"count"}) for unit in ("days", "hours", "minutes", "seconds")},
     "mail_subject": frozenset({"service", "incident"}),
     "mail_body": frozenset({"service", "incident", "time"}),
 }

@@ -9,6 +9,7 @@ Rule 3: ``decide`` is total. What it cannot settle it says, with what it needs.
     domain_index    name -> entries, most specific first
     schedule        does a rule hold at an instant, and when does that change
     conditions      rule and facts -> matches, does not match, or needs to know more
+    grants          what was granted while the filter runs -> rules ahead of those it passes
     engine          the order of the questions: exemptions, rules, default
     compile         configuration and catalogue -> engine
     trace           the same questions, answered one by one for a person

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sumun.model.rule import Action, Conditions, Exemption, Rule
-from sumun.model.schedule import Schedule
+from sumun.model.rule import Exemption, Rule
 from sumun.model.segment import Segment
 from sumun.model.service import Pattern, Service
-from sumun.model.text import Text
 from sumun.policy.conditions import CompiledRule
 from sumun.policy.domain_index import DomainIndex
 from sumun.policy.engine import Listing, Policy
+from sumun.policy.grants import exemption_rule
 from sumun.policy.segment_table import SegmentTable
 
 
@@ -34,7 +33,7 @@ class PolicySource:
 
 def compile_policy(source: PolicySource) -> Policy:
     """Compile once; the result is immutable and safe to share between threads."""
-    exemptions = [CompiledRule.of(_as_rule(exemption)) for exemption in source.exemptions]
+    exemptions = [CompiledRule.of(exemption_rule(exemption)) for exemption in source.exemptions]
     common = [*exemptions, *map(CompiledRule.of, source.rules)]
     return Policy(
         revision=source.revision,
@@ -43,22 +42,6 @@ def compile_policy(source: PolicySource) -> Policy:
         rules={s.name: (*common, *map(CompiledRule.of, s.rules)) for s in source.segments},
         exemptions=frozenset(exemption.rule.id for exemption in exemptions),
         unknown_clients=next((s for s in source.segments if s.name == source.unknown_clients), None),
-    )
-
-
-def _as_rule(exemption: Exemption) -> Rule:
-    """An exemption is a rule ahead of all others; its id cannot be one that a rule may have."""
-    return Rule(
-        id=f"exemption:{exemption.id}",
-        action=Action.ALLOW,
-        when=Conditions(
-            services=frozenset({exemption.service}),
-            clients=None if exemption.client is None else (exemption.client,),
-            users=None if exemption.user is None else frozenset({exemption.user}),
-        ),
-        schedule=Schedule(until=exemption.until),
-        reason=Text.of(exemption.reason),
-        approver=exemption.approver,
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import translate
 
+from sumun.model.grant import Grant
 from sumun.model.name import IPAddress, plain
 from sumun.model.request import AccessRequest, Facet, Unknown
 from sumun.model.rule import IPNetwork, Rule
@@ -40,6 +41,10 @@ class CompiledRule:
     rule: Rule
     domains: DomainIndex[None] | None
     models: re.Pattern[str] | None
+    grant: Grant | None = None
+    """What this rule stands for, where it was granted while the filter runs."""
+    passed: Rule | None = None
+    """The rule whose warning or question this one passes."""
 
     @classmethod
     def of(cls, rule: Rule) -> CompiledRule:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sumun.model.decision import Decision, Outcome, Reason, Undetermined
+from sumun.model.grant import GrantKind
 from sumun.model.name import IPAddress
 from sumun.model.request import AccessRequest, Facet, Unknown
 from sumun.model.rule import Action, Mode, Rule
@@ -14,11 +15,19 @@ from sumun.model.segment import UNKNOWN_SEGMENT, Segment
 from sumun.model.service import Service, ServiceDomain
 from sumun.policy.conditions import MATCHES, CompiledRule, Facts, missing
 from sumun.policy.domain_index import DomainIndex
+from sumun.policy.grants import NOTHING_GRANTED, Grants
 from sumun.policy.schedule import holds, next_change
 from sumun.policy.segment_table import SegmentTable
 
 type Listing = tuple[Service, ServiceDomain] | str
 """What the index files under a name: a domain of a service, or the id of a list."""
+
+
+_GRANTED = {
+    GrantKind.EXEMPTION: Reason.EXEMPTION,
+    GrantKind.ACKNOWLEDGEMENT: Reason.ACKNOWLEDGED,
+    GrantKind.JUSTIFICATION: Reason.JUSTIFIED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,12 @@ class Policy:
     """Ids of the rules above that stand for exemptions."""
     unknown_clients: Segment | None = None
     """The segment that clients of no segment are served as; None: they are refused."""
+    grants: Grants = NOTHING_GRANTED
+    """What was granted while the filter runs."""
+
+    def granting(self, grants: Grants) -> Policy:
+        """The same policy with another snapshot of what was granted; nothing is compiled again."""
+        return replace(self, grants=grants)
 
     def segment_of(self, client: IPAddress) -> Segment | None:
         """The segment that serves this client; None: the client is refused."""
@@ -78,13 +93,29 @@ class Policy:
             )
         # 1) exemptions win over everything
         # 2) global rules, then the segment's, first match; 2a) outside its schedule a rule does not match
-        scan = _scan(self.rules[segment.name], request, facts, at)
+        # 2b) what a person confirmed or justified lets past the one rule that it was given for
+        scan = _scan(self.candidates(segment, request), request, facts, at)
         # 3) the segment's default
-        settled = scan.settled.rule if scan.settled else Rule(id="", action=segment.default)
+        settled = scan.settled.rule if scan.settled else default_rule(segment)
         # 4) a rule that could still match makes it undetermined, unless it would change nothing
         if any(_effect(rule) != _effect(settled) for rule in scan.open):
             return self._undetermined(segment, facts, scan, settled)
         return self._decision(segment, facts, scan, settled)
+
+    def candidates(self, segment: Segment, request: AccessRequest) -> Iterable[CompiledRule]:
+        """Every rule in the order it is asked, with what was granted where it holds; the default is not among them."""
+        rules = self.rules[segment.name]
+        return self._with_grants(segment, rules, request) if self.grants else rules
+
+    def _with_grants(
+        self, segment: Segment, rules: Iterable[CompiledRule], request: AccessRequest
+    ) -> Iterator[CompiledRule]:
+        yield from self.grants.exemptions(request)
+        for candidate in rules:
+            yield from self.grants.passes(segment.name, candidate, request)
+            yield candidate
+        if not segment.default.lets_through:
+            yield from self.grants.passes(segment.name, CompiledRule.of(default_rule(segment)), request)
 
     def facts(self, request: AccessRequest) -> Facts:
         """What the catalogue and the lists say of the destination."""
@@ -102,20 +133,27 @@ class Policy:
         return Facts(None, tuple(possible), lists)
 
     def _decision(self, segment: Segment, facts: Facts, scan: _Scan, settled: Rule) -> Decision:
-        reason = Reason.SEGMENT_DEFAULT
-        if scan.settled:
-            reason = Reason.EXEMPTION if settled.id in self.exemptions else Reason.RULE
+        grant = scan.settled.grant if scan.settled else None
+        reason = self._reason(scan.settled)
         return Decision(
             action=settled.action,
             reason=reason,
             segment=segment.name,
             service=facts.service,
-            rule=settled if reason is Reason.RULE else None,
+            rule=_rule_of(scan.settled) if reason is not Reason.EXEMPTION else None,
             exemption=settled.id if reason is Reason.EXEMPTION else None,
+            grant=grant.id if grant else None,
             shadows=scan.shadows,
             policy_revision=self.revision,
             valid_until=scan.boundary,
         )
+
+    def _reason(self, settled: CompiledRule | None) -> Reason:
+        if settled is None:
+            return Reason.SEGMENT_DEFAULT
+        if settled.grant:
+            return _GRANTED[settled.grant.kind]
+        return Reason.EXEMPTION if settled.rule.id in self.exemptions else Reason.RULE
 
     def _undetermined(self, segment: Segment, facts: Facts, scan: _Scan, settled: Rule) -> Undetermined:
         return Undetermined(
@@ -148,6 +186,17 @@ def _scan(rules: Iterable[CompiledRule], request: AccessRequest, facts: Facts, a
         else:
             return seen.result(candidate)
     return seen.result(None)
+
+
+def default_rule(segment: Segment) -> Rule:
+    """The segment's default as a rule, without an id."""
+    return Rule(id="", action=segment.default)
+
+
+def _rule_of(settled: CompiledRule | None) -> Rule | None:
+    """The rule of the configuration behind it; a segment's default is none."""
+    rule = settled and (settled.passed or settled.rule)
+    return rule if rule and rule.id else None
 
 
 def _effect(rule: Rule) -> tuple[object, ...]:

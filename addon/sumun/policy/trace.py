@@ -40,7 +40,7 @@ def trace(policy: Policy, request: AccessRequest, *, at: datetime) -> Iterator[S
     """Every rule in the order it was asked, up to the one that settled it; nothing for a refused client."""
     segment = policy.segment_of(request.client)
     facts = policy.facts(request)
-    for candidate in policy.rules[segment.name] if segment else ():
+    for candidate in policy.candidates(segment, request) if segment else ():
         needs = missing(candidate, request, facts)
         step = _step(candidate.rule, needs, at)
         yield step

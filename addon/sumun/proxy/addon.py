@@ -30,6 +30,7 @@ from sumun.proxy import enforce, translate
 from sumun.proxy.bounds import BoundedBuffer, bound_body, stream_of
 from sumun.proxy.destination import Destination
 from sumun.proxy.failing import show_failures
+from sumun.proxy.forms import Forms
 from sumun.proxy.guard import GuardMode
 from sumun.proxy.http_point import HttpPoint
 from sumun.proxy.opening import Unreadable, client_hello
@@ -51,7 +52,7 @@ def _settles[**P](hook: Callable[[SumunAddon, http.HTTPFlow], None]) -> Callable
 
     @functools.wraps(hook)
     def safe(self: SumunAddon, flow: http.HTTPFlow) -> None:
-        if flow.response or flow.error or not flow.live:
+        if flow.response or flow.error or not flow.live or self.answers_itself(flow):
             return
         try:
             hook(self, flow)
@@ -73,15 +74,23 @@ class SumunAddon:
         point: HttpPoint,
         origins: Origins,
         trusted: tuple[IPNetwork, ...] = (),
+        forms: Forms | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         """Take the parts; ``options`` are set when mitmproxy runs an addon that it did not make its options for."""
         self.point = point
+        self._forms = forms
+        self.addons = [forms] if forms else []
+        """What mitmproxy calls after this: children of an addon."""
         self._origins = origins
         self._trusted = trusted
         self._options = options
         self._refused: set[str] = set()
         """Ids of connections, in mitmproxy's own modes, whose TLS must not be served."""
+
+    def answers_itself(self, flow: http.HTTPFlow) -> bool:
+        """Whether the request is for the filter's own address on this origin."""
+        return self._forms is not None and self._forms.takes(flow)
 
     def running(self) -> None:
         """Set what the filter relies on."""
@@ -133,7 +142,7 @@ class SumunAddon:
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Pass the origin's answer on as it comes; Alt-Svc would lead the client past us (RFC 7838)."""
-        if flow.response is None or _OURS in flow.metadata:
+        if flow.response is None or _OURS in flow.metadata or self.answers_itself(flow):
             return
         flow.response.headers.pop("alt-svc", None)
         if flow.response.status_code != 101:

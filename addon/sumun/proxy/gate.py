@@ -21,10 +21,19 @@ from sumun.proxy.opening import Kind, Unreadable, client_hello, connect, kind, r
 from sumun.proxy.origin import Forbidden, NoWay, Origins, dial
 from sumun.proxy.parents import forwarded_in, header, is_parent
 from sumun.proxy.relay import Tunnel
-from sumun.proxy.ruling import ADDRESS_LITERAL, ADDRESS_MISMATCH, CONNECT_PORT, UNKNOWN_PROTOCOL, GateRuling, objection
+from sumun.proxy.ruling import (
+    ADDRESS_LITERAL,
+    ADDRESS_MISMATCH,
+    CONNECT_PORT,
+    UNKNOWN_PROTOCOL,
+    GateRuling,
+    gate_ruling,
+    objection,
+)
 from sumun.proxy.socks import CHOSEN, NO_METHOD, Reply, Unanswerable, greeting
 from sumun.proxy.socks import request as socks_request
 from sumun.proxy.telling import Teller
+from sumun.proxy.tunnels import Tunnels
 from sumun.proxy.watch import Watch
 from sumun.proxy.welcome import answer
 
@@ -49,8 +58,7 @@ class Gate:
     origins: Origins
     hand_over: HandOver
     watch: Watch
-    tunnels: set[Tunnel]
-    """What is spliced now."""
+    tunnels: Tunnels
     trusted: tuple[IPNetwork, ...] = ()
     """Parents that are believed when they tell whose connection it is."""
     port: int = 0
@@ -262,7 +270,20 @@ class _Visit:
 
     def _relay(self, origin: socket.SocketType) -> None:
         client, said = self._caller.release()
-        Tunnel(self._gate.watch, client, origin, self._gate.tunnels).start(said)
+        tunnels = self._gate.tunnels
+        tunnel = Tunnel(self._gate.watch, client, origin, tunnels.discard)
+        concerns_ai = self._ruling is not None and self._ruling.ruling.is_logged
+        until = self._ruling.ruling.outcome.valid_until if self._ruling else None
+        tunnels.add(tunnel, self._still_allowed if concerns_ai else None, until)
+        tunnel.start(said)
+
+    def _still_allowed(self) -> bool:
+        """Whether this connection would be spliced if it began now; asked again of policy, not of the metrics."""
+        teller = self._gate.teller
+        ruling = gate_ruling(
+            teller.policy(), self._caller.client, self._destination, self._server_name, at=teller.clock()
+        )
+        return ruling.verdict is Verdict.SPLICED
 
     async def _hand_over(self, destination: Destination | None) -> None:
         self._gate.teller.connection(self._ruling, self._caller.client, Verdict.INTERCEPTED)

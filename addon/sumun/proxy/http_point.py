@@ -15,9 +15,10 @@ from sumun.model.decision import Decision, Outcome, Undetermined
 from sumun.model.event import AccessDecided, Context
 from sumun.model.name import IPAddress
 from sumun.model.organisation import Organisation
-from sumun.model.request import Facet
+from sumun.model.request import AccessRequest, Facet
 from sumun.model.segment import FailMode, Segment
 from sumun.model.verdict import DataExposed, Point, Verdict
+from sumun.pages.offer import Offer
 from sumun.pages.render import Asked, Failure, Page
 from sumun.policy.verdicts import http_verdict
 from sumun.proxy import enforce, translate
@@ -43,6 +44,16 @@ class FailurePages(Protocol):
         ...
 
 
+class Offers(Protocol):
+    """Makes the form with which somebody can go on, or ask."""
+
+    def offer(
+        self, flow: http.HTTPFlow, request: AccessRequest, decision: Decision, incident: str, at: datetime
+    ) -> Offer | None:
+        """Make it for this page; None where there is nothing to ask for."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Case:
     """One request while it is dealt with."""
@@ -63,6 +74,7 @@ class HttpPoint:
     organisation: Callable[[], Organisation]
     pages: Pages
     failure_pages: FailurePages
+    offers: Offers | None = None
 
     def settle(self, flow: http.HTTPFlow, facts: LlmRequest, *, whole: bool) -> bool:
         """Decide and enforce; False: the body must be seen first (never, if the request is ``whole``)."""
@@ -149,12 +161,18 @@ class HttpPoint:
             page = self.pages(
                 translate.asked(case.flow), decision, segment=case.segment, organisation=self.organisation(),
                 incident=incident, at=case.at, data_exposed=DataExposed.NONE,
+                offer=self._offer(case, decision, incident),
             )  # fmt: skip
             case.flow.response = enforce.response(page)
         except Exception:  # the decision stands, shown or not
             logger.exception("making a page failed")
             self.teller.failed(Point.HTTP, case.client)
             enforce.bare(case.flow, 403, f"blocked by the rules of this network (incident {incident})")
+
+    def _offer(self, case: _Case, decision: Decision, incident: str) -> Offer | None:
+        if self.offers is None:
+            return None
+        return self.offers.offer(case.flow, case.ruling.request, decision, incident, case.at)
 
     def _fail_visibly(self, case: _Case, kind: Failure, verdict: Verdict) -> None:
         incident = self._tell(case, verdict, DataExposed.NONE)

@@ -10,6 +10,7 @@ from sumun.model.name import DomainName, IPAddress
 from sumun.model.organisation import Organisation
 from sumun.model.segment import Segment
 from sumun.model.verdict import DataExposed
+from sumun.pages.offer import Offer
 from sumun.pages.render import Asked, Page
 
 
@@ -24,7 +25,7 @@ class Resolver(Protocol):
 class Pages(Protocol):
     """Shows a decision to a person or to a program."""
 
-    def __call__(
+    def __call__(  # noqa: PLR0913 - each is said by name
         self,
         asked: Asked,
         decision: Decision,
@@ -34,6 +35,7 @@ class Pages(Protocol):
         incident: str,
         at: datetime,
         data_exposed: DataExposed,
+        offer: Offer | None,
     ) -> Page:
         """Make the answer; all of ``asked`` is hostile text."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 
 from sumun.proxy.watch import BROKEN, HUNG_UP, NOTHING, READ, WRITE, Watch
@@ -21,20 +22,23 @@ _BUFFER = memoryview(bytearray(_SIZE))
 
 
 class Tunnel:
-    """Relays from its making on; in ``tunnels`` until it is closed."""
+    """Relays from its start on, until either side has done."""
 
-    __slots__ = ("_age", "_client", "_origin", "_quiet", "_tunnels")
+    __slots__ = ("_age", "_client", "_on_closed", "_origin", "_quiet")
 
     def __init__(
-        self, watch: Watch, client: socket.SocketType, origin: socket.SocketType, tunnels: set[Tunnel]
+        self,
+        watch: Watch,
+        client: socket.SocketType,
+        origin: socket.SocketType,
+        on_closed: Callable[[Tunnel], None],
     ) -> None:
         """Take two connected sockets that do not block."""
         self._client = _End(watch, client, self)
         self._origin = _End(watch, origin, self)
         self._client.peer, self._origin.peer = self._origin, self._client
         self._quiet = self._age = 0
-        self._tunnels = tunnels
-        tunnels.add(self)
+        self._on_closed = on_closed
 
     def start(self, said: bytes) -> None:
         """Pass on what the client has said so far, then everything."""
@@ -55,7 +59,7 @@ class Tunnel:
 
     def close(self) -> None:
         """Close both sides."""
-        self._tunnels.discard(self)
+        self._on_closed(self)
         for end in (self._client, self._origin):
             end.interest = NOTHING
             end.watch.forget(end.fd)

@@ -29,13 +29,15 @@ from sumun.proxy.addon import SumunAddon
 from sumun.proxy.ca import CertificateAuthority, ensure_ca
 from sumun.proxy.caller import Caller
 from sumun.proxy.destination import Vetting
+from sumun.proxy.forms import Book, Forms
 from sumun.proxy.gate import Gate
 from sumun.proxy.guard import GuardInstance
 from sumun.proxy.http_point import FailurePages, HttpPoint
 from sumun.proxy.origin import Origins
 from sumun.proxy.ports import Pages, Resolver
-from sumun.proxy.relay import INTERVAL, Tunnel
+from sumun.proxy.relay import INTERVAL
 from sumun.proxy.telling import Teller
+from sumun.proxy.tunnels import Tunnels
 from sumun.proxy.watch import Watch
 from sumun.telemetry.metrics import Metrics
 
@@ -82,6 +84,7 @@ class Proxy:
         ca_folder: Path,
         clock: Callable[[], datetime],
         reuse_port: bool,
+        book: Book | None = None,
         failure_pages: FailurePages = render_failure,
     ) -> None:
         self._settings = settings
@@ -91,10 +94,12 @@ class Proxy:
         teller = Teller(policy=policy, events=events, metrics=metrics, clock=clock)
         vetting = Vetting(settings.internal_destinations, frozenset(own_listeners(settings)))
         self._origins = Origins(resolver, vetting)
-        self._point = HttpPoint(teller, organisation, pages, failure_pages)
+        self._forms = Forms(book=book, teller=teller, organisation=organisation) if book else None
+        self._point = HttpPoint(teller, organisation, pages, failure_pages, self._forms)
         self._callers: set[Caller] = set()
         self._instances: list[GuardInstance] = []
-        self._tunnels: set[Tunnel] = set()
+        self._tunnels = Tunnels(policy, clock)
+        self._watching: asyncio.Task[None] | None = None
         self._watch: Watch | None = None
         self._chore: asyncio.TimerHandle | None = None
         self._master: Master | None = None
@@ -112,6 +117,7 @@ class Proxy:
         await self._start_mitmproxy()
         self._watch = Watch()
         self._look_after(0)
+        self._watching = asyncio.create_task(self._tunnels.run())
         try:
             for n, (host, port, leading) in enumerate(_listeners(self._settings)):
                 await self._listen(host, port, authority, leading, welcoming=n == 0)
@@ -127,6 +133,8 @@ class Proxy:
         for instance in self._instances:
             if instance.is_running:
                 await instance.stop()
+        if self._watching:
+            self._watching.cancel()
         await self._drain()
         if self._chore:
             self._chore.cancel()
@@ -140,7 +148,7 @@ class Proxy:
 
     async def _drain(self) -> None:
         """Spliced tunnels are ended at once: nobody but the client can tell when one is done."""
-        for tunnel in list(self._tunnels):
+        for tunnel in self._tunnels:
             tunnel.close()
         await self._wait_for_callers()
         for caller in list(self._callers):
@@ -154,7 +162,7 @@ class Proxy:
         for caller in list(self._callers):
             caller.expire(loop.time())
         if seconds % INTERVAL == 0:
-            for tunnel in list(self._tunnels):
+            for tunnel in self._tunnels:
                 tunnel.look()
         self._chore = loop.call_later(1, self._look_after, seconds + 1)
 
@@ -168,7 +176,9 @@ class Proxy:
         ready = _Ready()
         master = Master(Options())
         self._manager = proxyserver.Proxyserver()
-        addon = SumunAddon(point=self._point, origins=self._origins, trusted=self._settings.trusted_parents)
+        addon = SumunAddon(
+            point=self._point, origins=self._origins, forms=self._forms, trusted=self._settings.trusted_parents
+        )
         # ours before the two whose choices it overrides
         master.addons.add(self._manager, addon, next_layer.NextLayer(), tlsconfig.TlsConfig(), ready)
         # our listeners are not mitmproxy's to start: it would only log that one failed
@@ -211,6 +221,7 @@ def standalone_addon(  # noqa: PLR0913 - a composition root takes every part by 
     pages: Pages,
     ca_folder: Path,
     clock: Callable[[], datetime],
+    book: Book | None = None,
     failure_pages: FailurePages = render_failure,
 ) -> SumunAddon:
     """The hooks for a mitmproxy that somebody else runs, in its own modes; raises ProxyFault or CaFault."""
@@ -218,10 +229,11 @@ def standalone_addon(  # noqa: PLR0913 - a composition root takes every part by 
     ensure_ca(ca_folder, at=clock())
     teller = Teller(policy=policy, events=events, metrics=metrics, clock=clock)
     vetting = Vetting(settings.internal_destinations, frozenset(own_listeners(settings)))
-    point = HttpPoint(teller, organisation, pages, failure_pages)
+    forms = Forms(book=book, teller=teller, organisation=organisation) if book else None
+    point = HttpPoint(teller, organisation, pages, failure_pages, forms)
     options = mitmproxy_options(settings, ca_folder)
     return SumunAddon(
-        point=point, origins=Origins(resolver, vetting), trusted=settings.trusted_parents, options=options
+        point=point, origins=Origins(resolver, vetting), forms=forms, trusted=settings.trusted_parents, options=options
     )
 
 

@@ -6,19 +6,19 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol as Port
 
 from dns.rcode import Rcode
 
-from sumun.model.event import AccessDecided, Events
 from sumun.model.name import IPAddress
 from sumun.model.segment import UNKNOWN_SEGMENT, FailMode
 from sumun.sinkhole import answers
 from sumun.sinkhole.outcome import Answer, Drop, Forward, Labels, Protocol, Response, Source
 from sumun.sinkhole.question import Echo
+from sumun.sinkhole.ready import Table
+from sumun.sinkhole.recall import Recall, Upstream
 from sumun.sinkhole.responder import Responder
 from sumun.sinkhole.tally import Tally
 from sumun.upstream.errors import UpstreamError
@@ -32,8 +32,8 @@ _MAX_PER_CLIENT = 500
 _COMPLAIN_EVERY = 10.0
 """Seconds between two log lines of a kind: whoever finds a packet that breaks us cannot fill the disk with it."""
 
-type Reply = Callable[[bytes | None], None]
-"""Takes the octets for the client once; None: there will be none."""
+type Reply = Callable[[bytes | None], object]
+"""Takes the octets for the client once; None: there will be none. Returns False if they could not be sent."""
 
 
 @dataclass(slots=True)
@@ -47,14 +47,6 @@ class _Query:
     """Seconds on the clock of durations."""
 
 
-class Upstream(Port):
-    """Who is asked what the sinkhole does not answer itself."""
-
-    async def ask(self, query: bytes) -> bytes:
-        """Raises UpstreamError, and nothing else."""
-        ...
-
-
 class Handler:
     """Bounded: a question too many is answered SERVFAIL rather than kept waiting."""
 
@@ -63,13 +55,11 @@ class Handler:
         *,
         responder: Responder,
         upstream: Upstream,
-        events: Events,
         tally: Tally,
         clock: Callable[[], datetime],
     ) -> None:
         self._responder = responder
-        self._upstream = upstream
-        self._events = events
+        self._recall = Recall(upstream, clock=clock)
         self._tally = tally
         self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,6 +80,23 @@ class Handler:
                 self._tally.drop(response.labels.segment)
                 reply(None)
 
+    def ready_tables(self) -> tuple[dict[bytes, Table], datetime]:
+        """What a listener may answer by look-up (``Responder.udp_tables``; in failure nothing), and the time."""
+        try:
+            return self._responder.udp_tables(), self._clock()
+        except Exception:  # noqa: BLE001 - each query fails by itself, in ``handle``
+            return {}, self._clock()
+
+    def answered(
+        self, answered: Sequence[tuple[bytes, Answer]], unsent: Sequence[int], at: datetime, seconds: float
+    ) -> None:
+        """Count what a listener answered by look-up, to whom, but for the ``unsent`` positions."""
+        self._tally.batch(answered, unsent, at, seconds)
+
+    def settle(self) -> None:
+        """Hand on what is counted and noted."""
+        self._tally.hand_on_all()
+
     async def drain(self, seconds: float) -> None:
         """Wait until every question passed on is answered, but no longer than this."""
         if self._tasks:
@@ -97,17 +104,21 @@ class Handler:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tally.flush()
+        await self._recall.close()
+        self.settle()
 
     def _response(self, query: _Query) -> Response:
         try:
-            return self._responder.ready(query.wire, query.client, at=query.at) or self._decided(query)
+            return self._ready(query) or self._decided(query)
         except Exception:  # noqa: BLE001 - a query must never end the process
             self._complain("answering a query")
         failed = self._response_in_failure(query)
         mode = FailMode.OPEN if isinstance(failed, Forward) else FailMode.CLOSED
         self._tally.failure(failed.labels.segment, mode.value)
         return failed
+
+    def _ready(self, query: _Query) -> Answer | None:
+        return self._responder.ready(query.wire, query.client, query.protocol, at=query.at)
 
     def _decided(self, query: _Query) -> Response:
         with self._tally.decision.time():
@@ -123,6 +134,9 @@ class Handler:
         return _servfail(Echo(flags_of(query.wire)), Labels(UNKNOWN_SEGMENT))
 
     def _pass_on(self, query: _Query, forward: Forward) -> None:
+        if known := self._known(query, forward):
+            self._finish(query, known)
+            return
         if len(self._tasks) >= _MAX_IN_FLIGHT or self._per_client[query.client] >= _MAX_PER_CLIENT:
             why = "too many questions wait for the resolvers"
             self._finish(query, self._responder.on_upstream_failure(forward, why))
@@ -132,6 +146,18 @@ class Handler:
         self._tasks.add(task)
         task.add_done_callback(lambda done: self._passed(query, done))
 
+    def _known(self, query: _Query, forward: Forward) -> Answer | None:
+        try:
+            reply = self._recall.known(forward.query, query.at)
+            if reply is None:
+                return None
+            answer = self._responder.on_reply(forward, reply.wire, at=query.at, known=reply.known)
+            self._responder.keep(forward, query.wire, query.protocol, answer)
+        except Exception:  # noqa: BLE001 - what is remembered must never stop what can be asked
+            self._complain("looking into the cache")
+            return None
+        return answer
+
     def _passed(self, query: _Query, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._per_client[query.client] -= 1
@@ -140,8 +166,8 @@ class Handler:
 
     async def _ask(self, query: _Query, forward: Forward) -> None:
         try:
-            reply = await self._upstream.ask(forward.query)
-            answer = self._responder.on_reply(forward, reply, at=self._clock())
+            reply = await self._recall.ask(forward.query)
+            answer = self._responder.on_reply(forward, reply.wire, at=self._clock(), known=reply.known)
         except UpstreamError as fault:
             self._warn(fault)  # names the resolvers, which is not for clients to read
             answer = self._responder.on_upstream_failure(forward, "no upstream resolver answered")
@@ -155,16 +181,9 @@ class Handler:
         self._finish(query, answer)
 
     def _finish(self, query: _Query, answer: Answer) -> None:
-        if answer.attempt:
-            self._record(answer.attempt.event(query.client, query.protocol, query.at))
-        query.reply(query.wire[:2] + answer.body)
-        self._tally.response(answer.labels.segment, answer.rcode, answer.source, time.perf_counter() - query.start)
-
-    def _record(self, event: AccessDecided) -> None:
-        try:
-            self._events.record(event)
-        except Exception:  # noqa: BLE001 - the log must never stop the serving path
-            self._complain("recording an attempt")
+        self._tally.attempt(query.client.packed, answer, query.at)
+        sent = query.reply(query.wire[:2] + answer.body) is not False
+        self._tally.response(answer, query.protocol, sent=sent, seconds=time.perf_counter() - query.start)
 
     def _complain(self, doing: str) -> None:
         """Log the exception at hand, unless one was logged a moment ago; the counters count them all."""

@@ -55,9 +55,18 @@ class Judged:
         return outcome.reason is Reason.EXEMPTION or bool(outcome.rule and outcome.rule.when.names_a_destination)
 
     def lifetime(self, at: datetime) -> int | None:
-        """Whole seconds for which this surely holds; None: until the policy is another."""
+        """Whole seconds for which a client may rely on this; None: until the policy is another.
+
+        What was granted can be revoked, and the revocation must not wait for the client's cache.
+        """
         boundary = self.outcome.valid_until
-        return None if boundary is None else max(0, int((boundary - at).total_seconds()))
+        remaining = [] if boundary is None else [max(0, int((boundary - at).total_seconds()))]
+        return min([*remaining, *([self.dns.ttl] if self._was_granted else [])], default=None)
+
+    @property
+    def _was_granted(self) -> bool:
+        outcome = self.outcome
+        return isinstance(outcome, Decision) and (outcome.grant is not None or outcome.exemption is not None)
 
     def ttl(self, at: datetime) -> int:
         """Seconds that an answer of ours may be kept."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import dns.rcode
@@ -14,11 +15,13 @@ _COUNTED: Final = frozenset(
 OTHER: Final = "OTHER"
 
 
+@lru_cache(maxsize=1024)
 def type_text(type_: int) -> str:
     """The type's mnemonic, or TYPE123 (RFC 3597)."""
     return dns.rdatatype.to_text(dns.rdatatype.RdataType.make(type_))
 
 
+@lru_cache(maxsize=1024)
 def type_label(type_: int) -> str:
     """The mnemonic of a type that is counted by itself, else OTHER."""
     text = type_text(type_)

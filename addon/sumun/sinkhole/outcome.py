@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -23,6 +26,8 @@ class Source(StrEnum):
 
     POLICY = "policy"
     UPSTREAM = "upstream"
+    CACHE = "cache"
+    """An upstream said it before; also where it did so too long ago, and nobody answers now."""
     LOCAL = "local"
     """Settled by the query itself, or about ourselves."""
     ERROR = "error"
@@ -54,7 +59,29 @@ class Attempt:
         return AccessDecided(at, Point.DNS, request, self.outcome, self.verdict, self.exposed, context)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """Answers that count alike."""
+
+    asked: tuple[str, Protocol, str]
+    """Segment, protocol and type of the query, as metrics have them."""
+    rcode: str
+    source: Source
+    counting: Callable[[int], None] | None
+    """Counts attempts; None: these are none."""
+
+
 @dataclass(frozen=True, slots=True)
+class Ages:
+    """How an answer out of the cache changes with time; moments in seconds since 1970."""
+
+    made: float
+    until: float
+    ttls: tuple[tuple[int, int], ...]
+    """Offset in the body of each time to live, and what it was when the answer was made."""
+
+
+@dataclass(slots=True, eq=False)
 class Answer:
     """Octets for the client. Nothing in it depends on who asked or when, so it can be given again."""
 
@@ -65,6 +92,24 @@ class Answer:
     labels: Labels
     attempt: Attempt | None = None
     """None: no rule and no catalogue entry concerns it, and it is never logged."""
+    until: float = math.inf
+    """Seconds since 1970, before which it may be given again as it is."""
+    ages: Ages | None = None
+    """None: it does not age."""
+    kind: Kind | None = None
+    """Filled in when it is first given."""
+
+    def lives(self, now: float) -> bool:
+        """Whether it may be given at this moment, in seconds since 1970; counts times to live down where need be."""
+        if now < self.until:
+            return True
+        if self.ages is None or not self.ages.made <= now < self.ages.until:
+            return False
+        passed, body = int(now - self.ages.made), bytearray(self.body)
+        for offset, ttl in self.ages.ttls:
+            struct.pack_into("!I", body, offset, max(0, ttl - passed))
+        self.body, self.until = bytes(body), min(self.ages.made + passed + 1, self.ages.until)
+        return True
 
 
 @dataclass(frozen=True, slots=True)

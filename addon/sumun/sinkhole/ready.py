@@ -1,22 +1,29 @@
-"""Answers of ours that can be given again without parsing the question."""
+"""Answers that can be given again without parsing the question."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 
 from sumun.model.name import IPAddress
 from sumun.policy.engine import Policy
-from sumun.sinkhole.outcome import Answer
+from sumun.sinkhole.outcome import Answer, Protocol
 
-_GENERATION = 32_768
-"""Answers in each of two generations, of less than a kilobyte each."""
+_MAX_ANSWERS = 131_072
+"""Answers kept, of less than a kilobyte each; beyond, the oldest eighth of the largest table goes."""
+_MAX_CLIENTS = 65_536
 _MAX_QUERY = 320
 """Octets of a query worth remembering: the longest name, with a plain OPT record."""
 
-type Scope = str | IPAddress
-"""Who shares an answer: a segment, or one client where rules name clients."""
-type _Entry = tuple[Answer, datetime | None]
+_MAPPED = bytes(10) + b"\xff\xff"
+
+type Scope = tuple[str | IPAddress, Protocol]
+"""Who shares an answer: a segment, or one client where rules name clients or it was granted something; and over what,
+since sizes differ."""
+type Table = dict[bytes, Answer]
+"""Octets of a query after its id, to its answer."""
 
 
 @dataclass(slots=True)
@@ -29,35 +36,58 @@ class ReadyAnswers:
 
     _policy: Policy | None = None
     _by_client: frozenset[str] = frozenset()
-    _young: dict[tuple[Scope, bytes], _Entry] = field(default_factory=dict)
-    _old: dict[tuple[Scope, bytes], _Entry] = field(default_factory=dict)
+    _tables: dict[Scope, Table] = field(default_factory=dict)
+    _udp: dict[bytes, Table] = field(default_factory=dict)
+    _count: int = 0
 
-    def scope(self, policy: Policy, segment: str, client: IPAddress) -> Scope:
-        """Forget another policy's answers, and say who shares one of this policy's."""
-        if policy is not self._policy:
-            self._young, self._old = {}, {}
-            self._policy, self._by_client = policy, _segments_that_name_clients(policy)
-        return client if segment in self._by_client else segment
+    def udp_tables(self, policy: Policy) -> dict[bytes, Table]:
+        """The table of each client that asked over UDP, by the octets of its address; look in, do not change."""
+        self._forget_others(policy)
+        return self._udp
 
-    def find(self, scope: Scope, wire: bytes, at: datetime) -> Answer | None:
-        """The answer to these octets, if it still holds at this instant."""
-        key = (scope, wire[2:])
-        entry = self._young.get(key) or self._old.get(key)
-        if entry is None or (entry[1] is not None and at >= entry[1]):
-            return None
-        if key not in self._young:
-            self._keep(key, entry)
-        return entry[0]
+    def table(self, policy: Policy, client: IPAddress, protocol: Protocol, segment: Callable[[], str]) -> Table:
+        """The answers of one policy for this client; the segment is looked up once for each client."""
+        self._forget_others(policy)
+        if protocol == "udp" and (known := self._udp.get(client.packed)) is not None:
+            return known
+        name = segment()
+        of_their_own = name in self._by_client or policy.grants.concern(client)
+        table = self._tables.setdefault((client if of_their_own else name, protocol), {})
+        if protocol == "udp":
+            if len(self._udp) >= _MAX_CLIENTS:
+                self._udp.clear()
+            self._udp[client.packed] = table
+            if client.version == 4:  # as a socket for both families says it
+                self._udp[_MAPPED + client.packed] = table
+        return table
 
-    def keep(self, scope: Scope, wire: bytes, answer: Answer, until: datetime | None) -> None:
+    def keep(self, table: Table, wire: bytes, answer: Answer, until: datetime | None) -> None:
         """Remember an answer that holds before ``until``; None: as long as its policy."""
-        if len(wire) <= _MAX_QUERY:
-            self._keep((scope, wire[2:]), (answer, until))
+        if len(wire) > _MAX_QUERY:
+            return
+        if until is not None:
+            answer.until = min(answer.until, until.timestamp())
+        if self._count >= _MAX_ANSWERS:
+            self._make_room()
+        self._count += wire[2:] not in table
+        table[wire[2:]] = answer
 
-    def _keep(self, key: tuple[Scope, bytes], entry: _Entry) -> None:
-        if len(self._young) >= _GENERATION:
-            self._old, self._young = self._young, {}
-        self._young[key] = entry
+    def _make_room(self) -> None:
+        largest = max(self._tables.values(), key=len)
+        for key in list(islice(largest, len(largest) // 8 + 1)):
+            del largest[key]
+        self._count = sum(map(len, self._tables.values()))
+
+    def _forget_others(self, policy: Policy) -> None:
+        if policy is not self._policy:
+            self._tables, self._udp, self._count = {}, {}, 0
+            self._policy, self._by_client = policy, _segments_that_name_clients(policy)
+
+
+def find(table: Table, wire: bytes, at: datetime) -> Answer | None:
+    """The answer to these octets, if it still holds at this instant."""
+    answer = table.get(wire[2:])
+    return answer if answer is not None and answer.lives(at.timestamp()) else None
 
 
 def _segments_that_name_clients(policy: Policy) -> frozenset[str]:

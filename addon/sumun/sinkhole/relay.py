@@ -13,7 +13,7 @@ from typing import Final
 from dns.rdatatype import RdataType
 
 from sumun.model.name import DomainName
-from sumun.sinkhole.answers import UDP_PAYLOAD, opt_record
+from sumun.sinkhole.answers import UDP_PAYLOAD, Explanation, opt_record
 from sumun.sinkhole.question import Echo, Question
 from sumun.upstream.message import HEADER, TC, MalformedMessage, Record, labels_at, question_end, records
 
@@ -51,7 +51,9 @@ def _names(record: Record) -> Iterator[int]:
             yield record.data + _TARGET_AT[record.type]
 
 
-def relayed(reply: bytes, question: Question, *, longest_ttl: int | None, size: int) -> bytes:
+def relayed(
+    reply: bytes, question: Question, *, longest_ttl: int | None, size: int, explanation: Explanation | None = None
+) -> bytes:
     """The upstream's answer as this client gets it, after the id; raises MalformedMessage.
 
     ``longest_ttl`` in seconds, None: as the upstream said; ``size`` in octets. An answer that does not fit is cut
@@ -65,7 +67,7 @@ def relayed(reply: bytes, question: Question, *, longest_ttl: int | None, size: 
     for record in found:
         if record.type != RdataType.OPT and longest_ttl is not None:
             _shorten(out, record.fields + 4, longest_ttl)
-    _replace_opt(out, _opt_of(found), echo)
+    _replace_opt(out, _opt_of(found), echo, explanation)
     return bytes(out[2:]) if len(out) <= size else _truncated(reply, echo)
 
 
@@ -81,13 +83,17 @@ def _opt_of(found: list[Record]) -> Record | None:
     return opts[0] if opts else None
 
 
-def _replace_opt(out: bytearray, opt: Record | None, echo: Echo) -> None:
-    """Speak EDNS to clients that do, and to no others."""
+def _replace_opt(out: bytearray, opt: Record | None, echo: Echo, explanation: Explanation | None) -> None:
+    """Speak EDNS to clients that do, and to no others; an explanation of ours takes the place of the upstream's."""
+    if explanation and opt and opt.end == len(out):
+        del out[opt.start :]
+        _count_additional(out, -1)
+        opt = None
     if echo.edns and opt:
         payload = opt.fields + 2
         out[payload : payload + 2] = UDP_PAYLOAD.to_bytes(2)
     elif echo.edns:
-        out += opt_record(echo)
+        out += opt_record(echo, explanation=explanation)
         _count_additional(out, 1)
     elif opt and opt.end == len(out):  # elsewhere the records behind it could be pointed into: let it stand
         del out[opt.start :]

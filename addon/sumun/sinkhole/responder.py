@@ -20,16 +20,18 @@ from sumun.model.verdict import DataExposed, Verdict
 from sumun.policy.engine import Policy
 from sumun.sinkhole import answers, relay
 from sumun.sinkhole.answers import Addresses, Explanation
+from sumun.sinkhole.cache import Hit, times_to_live
 from sumun.sinkhole.judgement import Judged
 from sumun.sinkhole.labels import rcode_label, type_label, type_text
-from sumun.sinkhole.outcome import Answer, Attempt, Drop, Forward, Labels, Protocol, Response, Source
+from sumun.sinkhole.outcome import Ages, Answer, Attempt, Drop, Forward, Labels, Protocol, Response, Source
 from sumun.sinkhole.question import Echo, Fault, Question, read
-from sumun.sinkhole.ready import ReadyAnswers
+from sumun.sinkhole.ready import ReadyAnswers, Table, find
 
 HEALTH_NAME: Final = DomainName.parse("health.sumun.invalid")
 """Answered 127.0.0.1 to clients on loopback, without policy or upstream: shows that the listener serves."""
 
 _LOOPBACK = Addresses(IPv4Address("127.0.0.1").packed, None)
+STALE: Final = Explanation(EDECode.STALE_ANSWER)
 _FOR_ONE_HOP = frozenset({0, RdataType.OPT, *range(249, 255)})
 """Types that a forwarder cannot pass on: TKEY, TSIG, zone transfers and mail queries (RFC 6895, 3.1)."""
 
@@ -42,10 +44,13 @@ class Responder:
         self._pages = Addresses.of(pages)
         self._ready = ReadyAnswers()
 
-    def ready(self, wire: bytes, client: IPAddress, *, at: datetime) -> Answer | None:
+    def udp_tables(self) -> dict[bytes, Table]:
+        """For each client that asked before, by the octets of its address, the answers that ``ready`` would give."""
+        return self._ready.udp_tables(self._policy())
+
+    def ready(self, wire: bytes, client: IPAddress, protocol: Protocol, *, at: datetime) -> Answer | None:
         """The answer that ``on_query`` gave to the same question in the same place, if it still holds."""
-        policy = self._policy()
-        return self._ready.find(self._ready.scope(policy, _segment_name(policy, client), client), wire, at)
+        return find(self._table(self._policy(), client, protocol), wire, at)
 
     def on_query(self, wire: bytes, client: IPAddress, protocol: Protocol, *, at: datetime) -> Response:
         """Answer a query, or say what to ask an upstream, whose reply then goes to ``on_reply``."""
@@ -62,19 +67,33 @@ class Responder:
         if judged.verdict(question.type) is Verdict.FORWARDED:
             return _forward(question, client, protocol, name, judged)
         answer = self._answer(question, question.name, judged, at)
-        self._ready.keep(self._ready.scope(policy, name, client), wire, answer, judged.full_until)
+        if question.repeats:
+            self._ready.keep(self._table(policy, client, protocol), wire, answer, judged.full_until)
         return answer
 
-    def on_reply(self, forward: Forward, reply: bytes, *, at: datetime) -> Answer:
-        """Relay what the upstream said, unless it leads to a name that is blocked for this client."""
+    def on_reply(self, forward: Forward, reply: bytes, *, at: datetime, known: Hit | None = None) -> Answer:
+        """Relay what the upstream said, just now or as ``known``, unless it leads to a name blocked for this client."""
         try:
             led_to = self._chain(forward, reply, at)
             if blocked := self._blocked_target(forward, led_to, at):
                 return blocked
-            body = relay.relayed(reply, forward.question, longest_ttl=_shortest(forward, led_to, at), size=forward.size)
+            stale = STALE if known and not known.fresh else None
+            longest = _shortest(forward, led_to, at)
+            body = relay.relayed(reply, forward.question, longest_ttl=longest, size=forward.size, explanation=stale)
         except ValueError as fault:
             return self.on_upstream_failure(forward, f"upstream answer is malformed: {fault}")
-        return Answer(body, rcode_label(body[1]), Source.UPSTREAM, forward.labels, forward.attempt)
+        source = Source.CACHE if known else Source.UPSTREAM
+        answer = Answer(body, rcode_label(body[1]), source, forward.labels, forward.attempt)
+        if known and known.fresh:
+            end = min([known.until, *(until.timestamp() for until in _boundaries(forward, led_to))])
+            answer.ages, answer.until = Ages(at.timestamp(), end, _ttls(body)), min(end, at.timestamp() + 1)
+        return answer
+
+    def keep(self, forward: Forward, wire: bytes, protocol: Protocol, answer: Answer) -> None:
+        """Let a fresh answer out of the cache be given to the same question without asking policy, which has spoken."""
+        policy = self._policy()
+        if answer.ages and forward.question.repeats and forward.judged and forward.judged.policy is policy:
+            self._ready.keep(self._table(policy, forward.client, protocol), wire, answer, None)
 
     def on_upstream_failure(self, forward: Forward, why: str) -> Answer:
         """Say that nobody answered (RFC 8914, 4.23: network error)."""
@@ -92,6 +111,9 @@ class Responder:
         if segment and segment.on_failure is FailMode.OPEN and isinstance(question, Question):
             return _forward(question, client, protocol, name, None)
         return Answer(answers.message(question.echo, Rcode.SERVFAIL), "SERVFAIL", Source.ERROR, Labels(name))
+
+    def _table(self, policy: Policy, client: IPAddress, protocol: Protocol) -> Table:
+        return self._ready.table(policy, client, protocol, lambda: _segment_name(policy, client))
 
     def _chain(self, forward: Forward, reply: bytes, at: datetime) -> list[tuple[DomainName, Judged]]:
         """The names that a reply leads to, judged: a name is no way round the block of another.
@@ -167,7 +189,19 @@ def _forwarded(question: Question, judged: Judged) -> Attempt | None:
     return Attempt(question.name, type_text(question.type), judged.outcome, Verdict.FORWARDED, DataExposed.NAME_ONLY)
 
 
+def _along(forward: Forward, led_to: list[tuple[DomainName, Judged]]) -> list[Judged]:
+    return [judged for judged in (forward.judged, *(judged for _, judged in led_to)) if judged]
+
+
 def _shortest(forward: Forward, led_to: list[tuple[DomainName, Judged]], at: datetime) -> int | None:
-    along = [judged for judged in (forward.judged, *(judged for _, judged in led_to)) if judged]
-    lifetimes = [judged.lifetime(at) for judged in along]
+    lifetimes = [judged.lifetime(at) for judged in _along(forward, led_to)]
     return min((seconds for seconds in lifetimes if seconds is not None), default=None)
+
+
+def _boundaries(forward: Forward, led_to: list[tuple[DomainName, Judged]]) -> list[datetime]:
+    return [judged.outcome.valid_until for judged in _along(forward, led_to) if judged.outcome.valid_until]
+
+
+def _ttls(body: bytes) -> tuple[tuple[int, int], ...]:
+    """Times to live in a message that lacks its id."""
+    return tuple((offset - 2, ttl) for offset, ttl in times_to_live(bytes(2) + body))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from sumun.config.settings import Listener, Settings
-from sumun.model.event import Events
 from sumun.model.fault import OperatorFault
 from sumun.policy.engine import Policy
-from sumun.sinkhole.handler import Handler, Upstream
+from sumun.sinkhole.handler import Handler
+from sumun.sinkhole.recall import Upstream
 from sumun.sinkhole.responder import Responder
-from sumun.sinkhole.tally import Tally
+from sumun.sinkhole.tally import Attempts, Tally
 from sumun.sinkhole.tcp import TcpListener
 from sumun.sinkhole.udp import UdpListener
 from sumun.telemetry.metrics import Metrics
@@ -23,6 +24,7 @@ _DRAIN = 6.0
 _LAST_WORDS = 1.0
 """Seconds that TCP clients get to take their last answers."""
 _BACKLOG = 256
+_GUESSES = 16
 
 
 class CannotListen(OperatorFault):
@@ -37,7 +39,7 @@ class Sinkhole:
         *,
         settings: Settings,
         policy: Callable[[], Policy],
-        events: Events,
+        events: Attempts,
         metrics: Metrics,
         upstreams: Upstream,
         clock: Callable[[], datetime],
@@ -49,8 +51,7 @@ class Sinkhole:
         self._handler = Handler(
             responder=Responder(policy=policy, pages=settings.listen.pages),
             upstream=upstreams,
-            events=events,
-            tally=Tally(metrics),
+            tally=Tally(metrics, events),
             clock=clock,
         )
         self._udp: UdpListener | None = None
@@ -83,9 +84,20 @@ class Sinkhole:
         self._udp.close()
         self._udp = self._tcp = None
 
+    def settle(self) -> None:
+        """Hand on what is counted and noted so far; this happens by itself within a moment."""
+        self._handler.settle()
+
 
 def _sockets(listener: Listener, reuse_port: bool) -> tuple[socket.socket, socket.socket]:
-    """A UDP and a TCP socket on one port; raises CannotListen."""
+    """A UDP and a TCP socket on one port; raises CannotListen. Port 0 means one that is free for both."""
+    for _ in range(_GUESSES if listener.port == 0 else 0):
+        with suppress(CannotListen):
+            return _pair(listener, reuse_port)
+    return _pair(listener, reuse_port)
+
+
+def _pair(listener: Listener, reuse_port: bool) -> tuple[socket.socket, socket.socket]:
     udp = _bound(listener, listener.port, socket.SOCK_DGRAM, reuse_port)
     try:
         tcp = _bound(listener, udp.getsockname()[1], socket.SOCK_STREAM, reuse_port)

@@ -126,8 +126,10 @@ class _Connection:
         self._answered.clear()
         await self._answered.wait()
 
-    def _reply(self, reply: bytes | None) -> None:
+    def _reply(self, reply: bytes | None) -> bool:
         self._unanswered -= 1
         self._answered.set()
-        if reply is not None and not self.writer.is_closing():
-            self.writer.write(len(reply).to_bytes(2) + reply)
+        if reply is None or self.writer.is_closing():
+            return False
+        self.writer.write(len(reply).to_bytes(2) + reply)
+        return True

@@ -1,21 +1,23 @@
-"""The UDP side: many datagrams for each turn of the event loop."""
+"""The UDP side: many datagrams for each turn of the event loop, and where the platform can, for each system call."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from contextlib import suppress
 from functools import lru_cache, partial
 from ipaddress import ip_address
 from typing import Any
 
 from sumun.model.name import IPAddress, plain
+from sumun.sinkhole import mmsg
 from sumun.sinkhole.handler import Handler
+from sumun.sinkhole.mmsg import NAME, SLOT, SLOTS, Datagrams
+from sumun.sinkhole.outcome import Answer
 
-_BATCH = 64
-"""Datagrams read before other work of the event loop gets its turn."""
-_MAX_DATAGRAM = 4096
-"""Octets of a query that are looked at; the rest is cut off, which makes it malformed."""
+_TURN = 8
+"""Batches served before other work of the event loop gets its turn."""
 _BUFFER = 4 * 1024 * 1024
 """Octets asked of the kernel for waiting datagrams, so that a burst is not lost while a policy is exchanged."""
 _CONTROL = socket.CMSG_SPACE(20)
@@ -23,15 +25,20 @@ _CONTROL = socket.CMSG_SPACE(20)
 
 
 class UdpListener:
-    """Reads queries from a bound socket and sends the answers from the address that was asked."""
+    """Reads queries from a bound socket and sends the answers from the address that was asked.
 
-    def __init__(self, sock: socket.socket, handler: Handler) -> None:
+    ``batched``: many datagrams for each system call; None: where the platform can.
+    """
+
+    def __init__(self, sock: socket.socket, handler: Handler, *, batched: bool | None = None) -> None:
         self._sock = sock
         self._handler = handler
         self._wildcard = ip_address(sock.getsockname()[0]).is_unspecified
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
         if self._wildcard:
             _ask_for_destinations(sock)
+        use = mmsg.AVAILABLE if batched is None else batched
+        self._datagrams = Datagrams(sock, with_destinations=self._wildcard) if use else None
 
     def start(self) -> None:
         """Serve from now on."""
@@ -48,24 +55,75 @@ class UdpListener:
 
     def _on_readable(self) -> None:
         with suppress(BlockingIOError, InterruptedError, ConnectionError):
-            for _ in range(_BATCH):
-                if self._wildcard:
-                    wire, control, _flags, peer = self._sock.recvmsg(_MAX_DATAGRAM, _CONTROL)
-                    source = _source(control)
-                else:
-                    wire, peer = self._sock.recvfrom(_MAX_DATAGRAM)
-                    source = []
-                self._handler.handle(wire, client_address(peer[0]), "udp", partial(self._send, peer, source))
+            if self._datagrams is None:
+                self._one_by_one()
+                return
+            for _ in range(_TURN):
+                if self._batch(self._datagrams) < SLOTS:
+                    return
 
-    def _send(self, peer: Any, source: list[tuple[int, int, bytes]], reply: bytes | None) -> None:
+    def _batch(self, datagrams: Datagrams) -> int:
+        """The fast path: answers that are ready, by table look-up; everything else goes to the handler.
+
+        What is done here for each query sets the speed of the sinkhole, so it is written out, without a call but
+        one: find the client's table, find the answer to the octets after the id, put it in their place.
+        """
+        lengths = datagrams.receive()
+        if not lengths:
+            return 0
+        start = time.perf_counter()
+        tables, at = self._handler.ready_tables()
+        now, octets, names, place = at.timestamp(), datagrams.octets, datagrams.names, datagrams.address
+        first, last = place.start, place.stop
+        answered: list[tuple[bytes, Answer]] = []
+        others: list[int] = []
+        for slot, length in enumerate(lengths):
+            begin, name = slot * SLOT + 2, slot * NAME
+            client = names[name + first : name + last]
+            table = tables.get(client)
+            answer = None if table is None else table.get(octets[begin : begin + length - 2])
+            if answer is None or (answer.until <= now and not answer.lives(now)):
+                others.append(slot)
+                continue
+            body = answer.body
+            octets[begin : begin + len(body)] = body
+            datagrams.answer(len(answered), slot, len(body) + 2)
+            answered.append((client, answer))
+        if answered:
+            unsent = datagrams.send(len(answered))
+            self._handler.answered(answered, unsent, at, time.perf_counter() - start)
+        for slot in others:
+            self._hand_over(datagrams, slot, lengths[slot])
+        return len(lengths)
+
+    def _hand_over(self, datagrams: Datagrams, slot: int, length: int) -> None:
+        peer = datagrams.peer(slot)
+        wire = datagrams.octets[slot * SLOT : slot * SLOT + length]
+        reply = partial(self._send, peer, datagrams.source(slot))
+        self._handler.handle(wire, client_address(peer[0]), "udp", reply)
+
+    def _one_by_one(self) -> None:
+        for _ in range(_TURN * SLOTS):
+            if self._wildcard:
+                wire, control, _flags, peer = self._sock.recvmsg(SLOT, _CONTROL)
+                source = _source(control)
+            else:
+                wire, peer = self._sock.recvfrom(SLOT)
+                source = []
+            self._handler.handle(wire, client_address(peer[0]), "udp", partial(self._send, peer, source))
+
+    def _send(self, peer: Any, source: list[tuple[int, int, bytes]], reply: bytes | None) -> bool:
         """Send at once or not at all: a client whose path is full asks again."""
         if reply is None:
-            return
-        with suppress(OSError):
+            return False
+        try:
             if source:
                 self._sock.sendmsg([reply], source, 0, peer)
             else:
                 self._sock.sendto(reply, peer)
+        except OSError:
+            return False
+        return True
 
 
 @lru_cache(maxsize=16_384)

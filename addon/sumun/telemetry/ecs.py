@@ -80,6 +80,7 @@ def _sumun(record: Record) -> dict[str, Any]:
         "point": str(event.point),
         "segment": outcome.segment,
         "service": service_of(event),
+        "grant": _grant(record),
         "action": record.action,
         "verdict": str(event.verdict),
         "mode": str(record.mode),
@@ -92,6 +93,12 @@ def _sumun(record: Record) -> dict[str, Any]:
         "detectors": _detectors(event.request),
         "bypass": clean(event.context.bypass),
     })  # fmt: skip
+
+
+def _grant(record: Record) -> dict[str, str] | None:
+    outcome = record.event.outcome
+    grant = outcome.grant if isinstance(outcome, Decision) and record.shadow is None else None
+    return {"id": grant} if grant else None
 
 
 def _detectors(request: AccessRequest) -> list[str] | None:

@@ -65,6 +65,16 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self.grant_changes = counter(
+            "grant_changes_total", "What became of grants and of requests for them", "kind", "change"
+        )
+        self.store_up = Gauge(
+            "sumun_store_up",
+            "1 if every process found the store when it looked last",
+            ["kind"],
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
         self.failure_decisions = counter(
             "failure_decisions_total", "Verdicts taken because something failed", "point", "segment", "mode"
         )

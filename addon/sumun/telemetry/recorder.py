@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import islice
 
 from prometheus_client import Counter
@@ -41,7 +42,6 @@ class _Open:
     id: str
     event: AccessDecided
     shadows: tuple[Rule, ...]
-    counters: tuple[Counter, ...]
     last: datetime
     count: int = 0
 
@@ -62,20 +62,30 @@ class Recorder:
         self._metrics, self._clock, self._make_id, self._limit = metrics, clock, make_id, limit
         self._spools = [Spool(sink, metrics) for sink in sinks]
         self._open: dict[tuple[object, ...], _Open] = {}
+        self._ended: list[_Open] = []
+        self._counters: dict[tuple[object, ...], Callable[[int], None]] = {}
         self._lock = threading.Lock()
 
     def record(self, event: AccessDecided) -> str:
         """Count the attempt, and return the id of the event that it is part of."""
         event = _bounded(event)
+        self._counting(event)(1)
+        id_ = self._note(event, 1, event.at)
+        if self._ended:
+            with self._lock:
+                self._put_ended()
+        return id_
+
+    def counting(self, event: AccessDecided) -> Callable[[int], None]:
+        """What counts attempts like this one, the same object for the same counters; ``log`` is owed as many."""
+        return self._counting(_bounded(event))
+
+    def log(self, attempts: Iterable[tuple[AccessDecided, int, datetime]]) -> None:
+        """Log attempts that are counted already: the first of them, how many were equal, and when the last was."""
+        for event, times, last in attempts:
+            self._note(_bounded(event), times, last)
         with self._lock:
-            opened = self._join(event)
-            opened.count += 1
-            opened.last = max(opened.last, event.at)
-        for counter in opened.counters:
-            counter.inc()
-        if len(self._open) > self._limit:
-            self._flush_oldest()
-        return opened.id
+            self._put_ended()
 
     def flush(self, now: datetime) -> None:
         """Hand events whose window has ended to the sinks."""
@@ -103,18 +113,44 @@ class Recorder:
         if opened is not None and _within(opened, event.at):
             return opened
         if opened is not None:
-            self._release([key])
+            self._ended.append(self._open.pop(key))
         opened = self._open[key] = self._opened(event)
         return opened
 
+    def _note(self, event: AccessDecided, times: int, last: datetime) -> str:
+        with self._lock:
+            opened = self._join(event)
+            opened.count += times
+            opened.last = max(opened.last, last)
+        if len(self._open) > self._limit:
+            self._flush_oldest()
+        return opened.id
+
     def _opened(self, event: AccessDecided) -> _Open:
-        shadows = event.outcome.shadows
-        counters = [self._decisions(event), *(self._decisions(event, rule) for rule in shadows)]
+        return _Open(self._make_id(event.at), _without_content(event), event.outcome.shadows, event.at)
+
+    def _counting(self, event: AccessDecided) -> Callable[[int], None]:
+        """INVARIANT: bounded like the labels of the metrics are."""
+        outcome, bypass = event.outcome, event.context.bypass
+        shadows = tuple(rule.action for rule in outcome.shadows)
+        key = (
+            event.point,
+            outcome.segment,
+            service_of(event),
+            action_of(event),
+            shadows,
+            bypass and _technique(bypass),
+        )
+        if key not in self._counters:
+            self._counters[key] = partial(_increase, self._counters_of(event))
+        return self._counters[key]
+
+    def _counters_of(self, event: AccessDecided) -> tuple[Counter, ...]:
+        counters = [self._decisions(event), *(self._decisions(event, rule) for rule in event.outcome.shadows)]
         if event.context.bypass:
-            counters.append(
-                self._metrics.bypass_attempts.labels(event.outcome.segment, _technique(event.context.bypass))
-            )
-        return _Open(self._make_id(event.at), _without_content(event), shadows, tuple(counters), event.at)
+            technique = _technique(event.context.bypass)
+            counters.append(self._metrics.bypass_attempts.labels(event.outcome.segment, technique))
+        return tuple(counters)
 
     def _decisions(self, event: AccessDecided, shadow: Rule | None = None) -> Counter:
         mode = Mode.ENFORCE if shadow is None else Mode.SHADOW
@@ -128,7 +164,12 @@ class Recorder:
             self._release(list(islice(self._open, self._limit // 4 + 1)))
 
     def _release(self, keys: Sequence[tuple[object, ...]]) -> None:
-        records = [record for key in keys for record in self._records(self._open.pop(key))]
+        self._ended += [self._open.pop(key) for key in keys]
+        self._put_ended()
+
+    def _put_ended(self) -> None:
+        ended, self._ended = self._ended, []
+        records = [record for opened in ended for record in self._records(opened)]
         if records:
             for spool in self._spools:
                 spool.put(records)
@@ -138,6 +179,11 @@ class Recorder:
             return Record(event_id, opened.event, opened.count, opened.event.at, opened.last, shadow)
 
         return [record(opened.id), *(record(self._make_id(opened.event.at), rule) for rule in opened.shadows)]
+
+
+def _increase(counters: Sequence[Counter], times: int) -> None:
+    for counter in counters:
+        counter.inc(times)
 
 
 def _bounded(event: AccessDecided) -> AccessDecided:
@@ -188,4 +234,4 @@ def _key(event: AccessDecided) -> tuple[object, ...]:
 
 
 def _settled(decision: Decision) -> tuple[object, ...]:
-    return decision.action, decision.reason, decision.rule and decision.rule.id, decision.exemption
+    return decision.action, decision.reason, decision.rule and decision.rule.id, decision.exemption, decision.grant

@@ -41,11 +41,6 @@ def warnings(text: str) -> list[str]:
             "never matches",
         ),
         (
-            RULES + BLOCK.replace("block", "warn") + "}\n",
-            "c.yaml:4: /rules/0/action: in this version the page of `warn` is shown but cannot be passed: it acts "
-            "like a block",
-        ),
-        (
             RULES + BLOCK + ", ttl: 8h}\n",
             "c.yaml:4: /rules/0/ttl: `ttl` goes with `warn` or `justify`: `block` has nothing "
             "to remember",

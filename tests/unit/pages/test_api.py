@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sumun.model.service import Service
+from sumun.model.service import Pattern, Service, ServiceDomain
 from sumun.pages.api import (
     AMAZON,
     ANTHROPIC,
@@ -20,6 +20,7 @@ from sumun.pages.api import (
     SHAPES,
     Shape,
     api_error,
+    calls_api,
     shape_of,
 )
 from sumun.pages.asked import Failure
@@ -134,3 +135,18 @@ def test_any_host_and_path_give_some_shape(host: str, path: str) -> None:
 @pytest.mark.parametrize("path", ["/" + "v1/" * 20_000, "/model/" + "a" * 200_000, ":" * 200_000])
 def test_a_long_path_costs_little(path: str) -> None:
     assert shape_of(asked("x." * 100_000, path), None) is NEUTRAL
+
+
+DEEPSEEK_HOSTS = service("deepseek", "deepseek.com", ServiceDomain(Pattern.parse("api.deepseek.com"), "api"))
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "calls"),
+    [
+        ("chat.deepseek.com", "/", False), ("api.deepseek.com", "/", True), ("API.deepseek.com:443", "/", True),
+        ("chat.deepseek.com", "/v1/chat/completions", True), ("api.openai.com", "/", True),
+        ("deepseek.com", "/chat", False),
+    ],
+)  # fmt: skip
+def test_an_api_is_known_by_path_host_or_catalogue(host: str, path: str, *, calls: bool) -> None:
+    assert calls_api(asked(host=host, path=path), DEEPSEEK_HOSTS) is calls

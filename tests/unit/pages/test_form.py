@@ -23,8 +23,10 @@ from tests.unit.pages.cases import BROWSER, asked
         pytest.param({"accept": "text/html;q=0.5, application/json"}, Form.API, id="json liked better"),
         pytest.param({"accept": "application/json, text/html"}, Form.PAGE, id="html liked as much"),
         pytest.param({"accept": "application/json"}, Form.API, id="json"),
-        pytest.param({"accept": "*/*"}, Form.API, id="curl"),
-        pytest.param({}, Form.API, id="no accept at all"),
+        pytest.param({"accept": "*/*"}, Form.PAGE, id="curl"),
+        pytest.param({}, Form.PAGE, id="no accept at all"),
+        pytest.param({"accept": "*/*", "method": "POST"}, Form.API, id="a program that sends something"),
+        pytest.param({"accept": "*/*", "fetch_dest": "empty"}, Form.API, id="fetch"),
         pytest.param({"accept": "text/event-stream"}, Form.API, id="stream"),
         pytest.param({"accept": "text/plain"}, Form.TEXT, id="plain text"),
         pytest.param({"accept": "application/json, text/plain, */*"}, Form.API, id="axios"),
@@ -44,7 +46,14 @@ from tests.unit.pages.cases import BROWSER, asked
     ],
 )
 def test_the_form_fits_the_client(fields: dict[str, str], form: Form) -> None:
-    assert form_of(asked(**fields)) is form
+    assert form_of(asked(**fields), calls_api=False) is form
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"), [("*/*", Form.API), ("", Form.API), (BROWSER, Form.PAGE), ("text/plain", Form.TEXT)]
+)
+def test_who_takes_anything_from_an_api_gets_its_error(accept: str, form: Form) -> None:
+    assert form_of(asked(accept=accept), calls_api=True) is form
 
 
 @pytest.mark.parametrize(
@@ -58,5 +67,6 @@ def test_an_asset_has_the_type_its_page_expects(dest: str, content_type: str | N
 
 @given(st.text(max_size=60), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))
 def test_any_header_gives_some_form(accept: str, dest: str, upgrade: str, content_type: str) -> None:
-    found = form_of(asked(accept=accept, fetch_dest=dest, upgrade=upgrade, content_type=content_type))
+    said = asked(accept=accept, fetch_dest=dest, upgrade=upgrade, content_type=content_type)
+    found = form_of(said, calls_api=bool(len(accept) % 2))
     assert isinstance(found, Form)

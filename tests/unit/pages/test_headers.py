@@ -51,7 +51,7 @@ def test_a_page_says_its_language_and_stands_in_no_frame() -> None:
 
 
 def test_a_program_is_told_not_to_try_again() -> None:
-    assert fields(answer(asked(accept="*/*")))["x-should-retry"] == "false"
+    assert fields(answer(asked(accept="application/json")))["x-should-retry"] == "false"
 
 
 def test_a_script_may_read_the_answer_from_its_own_origin() -> None:

@@ -24,7 +24,7 @@ from sumun.proxy.telling import Teller
 from sumun.proxy.vetted import VettedAddress
 from sumun.telemetry.metrics import Metrics
 from tests.support.builders import NOON, policy, segment
-from tests.support.proxies import FakeResolver, RecordingEvents
+from tests.support.proxies import AwaitedEvents, FakeResolver
 from tests.unit.proxy.test_opening import made, names
 
 
@@ -44,7 +44,7 @@ class BrokenPolicy:
 def addon(mode: FailMode = FailMode.CLOSED, names: dict[str, str | tuple[str, ...]] | None = None) -> SumunAddon:
     broken: Any = BrokenPolicy(mode)
     metrics = Metrics(CollectorRegistry())
-    teller = Teller(policy=lambda: broken, events=RecordingEvents(), metrics=metrics, clock=lambda: NOON)
+    teller = Teller(policy=lambda: broken, events=AwaitedEvents(), metrics=metrics, clock=lambda: NOON)
     point = HttpPoint(teller, Organisation, render, render_failure)
     return SumunAddon(point=point, origins=Origins(FakeResolver(names or {}), Vetting()))
 

@@ -23,7 +23,8 @@ class Ends:
         for each in (self.client, inside, self.origin, outside):
             open_.enter_context(each).setblocking(False)
         self.tunnels: set[Tunnel] = set()
-        self.tunnel = Tunnel(watch, inside, outside, self.tunnels)
+        self.tunnel = Tunnel(watch, inside, outside, self.tunnels.discard)
+        self.tunnels.add(self.tunnel)
         self.tunnel.start(said)
 
     async def send(self, end: socket.socket, data: bytes) -> None:

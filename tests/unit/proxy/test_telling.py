@@ -14,14 +14,14 @@ from sumun.proxy.ruling import gate_ruling
 from sumun.proxy.telling import Teller
 from sumun.telemetry.metrics import Metrics
 from tests.support.builders import NOON, policy, segment, three_segments
-from tests.support.proxies import RecordingEvents
+from tests.support.proxies import AwaitedEvents
 
 CLIENT = ip_address("10.20.0.7")
 SOMEWHERE = Destination(DomainName("open.test"), 443)
 
 
-def teller(policy_: Any, events: Any = None) -> tuple[Teller, RecordingEvents, CollectorRegistry]:
-    registry, recording = CollectorRegistry(), RecordingEvents()
+def teller(policy_: Any, events: Any = None) -> tuple[Teller, AwaitedEvents, CollectorRegistry]:
+    registry, recording = CollectorRegistry(), AwaitedEvents()
     made = Teller(policy=policy_, events=events or recording, metrics=Metrics(registry), clock=lambda: NOON)
     return made, recording, registry
 

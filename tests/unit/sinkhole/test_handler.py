@@ -75,8 +75,7 @@ class Bench:
         self.handler = Handler(
             responder=it,
             upstream=upstream or Echoing(),  # type: ignore[arg-type]  # one of the fakes above
-            events=self.events,  # type: ignore[arg-type]  # one of the fakes above
-            tally=Tally(Metrics(self.registry)),
+            tally=Tally(Metrics(self.registry), self.events),
             clock=lambda: NOON,
         )
         self.answers: list[bytes | None]
@@ -178,10 +177,10 @@ def test_one_client_cannot_take_all_room() -> None:
         upstream = Echoing()
         upstream.let.clear()
         bench = Bench(three_segments(), upstream)
-        for _ in range(limit + 3):
-            bench.ask(query("www.example.org"), "127.0.0.3")
+        for number in range(limit + 3):
+            bench.ask(query(f"www{number}.example.org"), "127.0.0.3")
         assert bench.rcodes() == [dns.rcode.SERVFAIL] * 3
-        bench.ask(query("www.example.org"), "127.0.0.2")
+        bench.ask(query("other.example.org"), "127.0.0.2")
         upstream.let.set()
         await bench.handler.drain(5)
         assert upstream.asked == limit + 1

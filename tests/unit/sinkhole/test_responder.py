@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 import dns.edns
 import dns.flags
@@ -15,10 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sumun.model.decision import Decision, Reason
+from sumun.model.grant import Grant, GrantKind
 from sumun.model.schedule import Schedule
 from sumun.model.segment import DnsAnswer, DnsPolicy, FailMode
 from sumun.model.verdict import DataExposed, Verdict
 from sumun.policy.engine import Policy
+from sumun.policy.grants import Grants
 from sumun.sinkhole.outcome import Answer, Drop, Forward, Source
 from sumun.sinkhole.responder import Responder
 from tests.support.builders import CHATGPT, DEEPSEEK, NOON, policy, rule, segment
@@ -247,8 +250,8 @@ def test_a_ready_answer_ends_with_the_hours_of_the_rule() -> None:
     it = responder(blocking(schedule=Schedule(until=NOON + timedelta(minutes=1))))
     wire = query(NAME)
     ask(it, wire)
-    assert it.ready(wire, CLIENT, at=NOON + timedelta(seconds=29))
-    assert it.ready(wire, CLIENT, at=NOON + timedelta(seconds=31)) is None  # its full TTL would outlive the rule
+    assert it.ready(wire, CLIENT, "udp", at=NOON + timedelta(seconds=29))
+    assert it.ready(wire, CLIENT, "udp", at=NOON + timedelta(seconds=31)) is None  # its full TTL would outlive the rule
 
 
 def test_a_ready_answer_ends_with_its_policy() -> None:
@@ -257,9 +260,9 @@ def test_a_ready_answer_ends_with_its_policy() -> None:
     it = Responder(policy=lambda: policies[-1], pages=PAGES)
     wire = query(NAME)
     first = ask(it, wire)
-    assert it.ready(wire, CLIENT, at=NOON) is first
+    assert it.ready(wire, CLIENT, "udp", at=NOON) is first
     policies.append(policy(segment("office", "10.0.0.0/8"), services=[DEEPSEEK]))  # even with the same revision
-    assert it.ready(wire, CLIENT, at=NOON) is None
+    assert it.ready(wire, CLIENT, "udp", at=NOON) is None
     assert isinstance(ask(it, wire), Forward)
 
 
@@ -275,13 +278,13 @@ def test_ready_answers_are_kept_apart() -> None:
     )
     wire, gpt = query(NAME), query("chatgpt.com")
     ask(it, wire, "10.20.0.1")
-    assert it.ready(wire, ip_address("10.20.0.99"), at=NOON)
-    assert it.ready(wire, ip_address("10.0.0.1"), at=NOON) is None
-    assert it.ready(query(NAME.title()), ip_address("10.20.0.1"), at=NOON) is None
-    assert it.ready(query(NAME, use_edns=0), ip_address("10.20.0.1"), at=NOON) is None
+    assert it.ready(wire, ip_address("10.20.0.99"), "udp", at=NOON)
+    assert it.ready(wire, ip_address("10.0.0.1"), "udp", at=NOON) is None
+    assert it.ready(query(NAME.title()), ip_address("10.20.0.1"), "udp", at=NOON) is None
+    assert it.ready(query(NAME, use_edns=0), ip_address("10.20.0.1"), "udp", at=NOON) is None
     ask(it, gpt, "10.0.0.2")
-    assert it.ready(gpt, ip_address("10.0.0.2"), at=NOON)
-    assert it.ready(gpt, ip_address("10.0.0.3"), at=NOON) is None
+    assert it.ready(gpt, ip_address("10.0.0.2"), "udp", at=NOON)
+    assert it.ready(gpt, ip_address("10.0.0.3"), "udp", at=NOON) is None
 
 
 def test_the_health_name_is_for_loopback_only() -> None:
@@ -422,3 +425,27 @@ def test_any_reply_is_relayed_well_formed_or_refused(data: st.DataObject) -> Non
     assert len(answer.body) <= 4096
     if answer.source is not Source.UPSTREAM:
         dns.message.from_wire(b"\0\0" + answer.body)
+
+
+def test_what_one_client_was_granted_never_reaches_its_neighbour() -> None:
+    """Not even by a ready answer: the question is the same octets, and the segment the same."""
+    base, wire, end = acting("warn"), query("chat.deepseek.com"), NOON + timedelta(seconds=20)
+    given_ = Grant(
+        "A1", GrantKind.ACKNOWLEDGEMENT, end, "deepseek", client=ip_network("10.0.0.7"), segment="office", rule="r"
+    )  # fmt: skip
+    current = [base]
+    it = Responder(policy=lambda: current[-1], pages=PAGES)
+    assert isinstance(ask(it, wire, "10.0.0.7"), Answer), "the control: steered before"
+    current.append(base.granting(Grants([given_])))
+    for _ in range(2):
+        assert isinstance(ask(it, wire, "10.0.0.8"), Answer)
+        assert it.ready(wire, ip_address("10.0.0.7"), "udp", at=NOON) is None
+        forward = forwarded(ask(it, wire, "10.0.0.7"))
+    reply = reply_to(forward, "chat.deepseek.com. 3600 A 192.0.2.7")
+    assert [rrset.ttl for rrset in answered(wire, it.on_reply(forward, reply, at=NOON)).answer] == [20]
+    current.append(base.granting(Grants([replace(given_, until=NOON + timedelta(days=9))])))
+    forward = forwarded(ask(it, wire, "10.0.0.7"))
+    told = answered(wire, it.on_reply(forward, reply, at=NOON)).answer
+    assert [rrset.ttl for rrset in told] == [30], "no longer than the segment's own answers: it may be revoked"
+    current.append(base)
+    assert isinstance(ask(it, wire, "10.0.0.7"), Answer)

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from sumun.model.decision import Reason
 from sumun.model.event import Context
+from sumun.model.grant import Grant, GrantKind
 from sumun.model.request import Facet
 from sumun.model.rule import Action, Exemption, Mode
 from sumun.model.verdict import DataExposed, Point, Verdict
+from sumun.policy.grants import Grants
 from sumun.telemetry.ecs import clean, to_ecs
 from sumun.telemetry.spool import encode
 from tests.support.builders import DEEPSEEK, NOON, ip_address, ip_network, policy, rule, segment
@@ -165,6 +167,13 @@ FULLEST = [
         policy=policy(
             segment("office", "10.0.0.0/8", rules=[rule("r", "block", services=["deepseek"], reference="Notice 7")]),
             services=[DEEPSEEK],
+        ),
+    ),
+    attempt(
+        "10.0.0.7",
+        verdict=Verdict.SPLICED,
+        policy=policy(segment("office", "10.0.0.0/8"), services=[DEEPSEEK]).granting(
+            Grants([Grant("G1", GrantKind.EXEMPTION, NOON + timedelta(1), "deepseek", client=ip_network("10.0.0.7"))])
         ),
     ),
 ]

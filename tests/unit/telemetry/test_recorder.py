@@ -227,3 +227,27 @@ def test_the_log_adds_up_to_the_metric(steps: Sequence[AccessDecided | float], f
 
 def _instant(offset: float) -> datetime:
     return NOON + seconds(offset)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(attempts, st.integers(1, 1000), st.booleans()), max_size=30))
+def test_attempts_counted_in_bulk_add_up_too(steps: Sequence[tuple[AccessDecided, int, bool]]) -> None:
+    """INVARIANT: whoever counts first and logs later changes no sum, label by label."""
+    recording = Recording(limit=3)
+    for event, times, bulk in steps:
+        if bulk:
+            recording.recorder.counting(event)(times)
+            recording.recorder.log([(event, times, event.at + seconds(3))])
+        else:
+            recording.recorder.record(event)
+    recording.recorder.close()
+    assert dict(recording.by_labels()) == recording.counted.series("sumun_decisions_total")
+    assert sum(recording.by_labels().values()) >= sum(times if bulk else 1 for _, times, bulk in steps)
+
+
+def test_one_counter_serves_all_attempts_that_count_alike() -> None:
+    recording = Recording()
+    counting = recording.recorder.counting
+    assert counting(attempt()) is counting(attempt(name="api.deepseek.com"))
+    assert counting(attempt()) is not counting(attempt(context=Context(bypass="ech")))
+    recording.recorder.close()

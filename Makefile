@@ -1,0 +1,40 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check bench lock clean
+
+CONFIG ?= config/sumun.yaml
+# workers for the tests; they start real servers, and two cores are the smallest machine we think of
+JOBS ?= 2
+TESTS ?= tests
+BIN := .venv/bin
+
+help:  ## list what one can do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## make .venv/ with everything, to run and to develop (PYTHON=... to choose the interpreter)
+	@tools/setup dev
+
+run:  ## set up what is needed, then filter with CONFIG=config/sumun.yaml until Ctrl-C
+	@tools/setup run
+	@exec $(BIN)/sumun up --config $(CONFIG)
+
+test: setup  ## run all tests (TESTS=tests/unit for a part); what needs root is skipped without
+	$(BIN)/pytest -n $(JOBS) $(TESTS)
+
+check: setup  ## formatting, lints, types, import contracts, documents, configurations
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/unit/project
+	@for file in $(CONFIG) config/templates/*.yaml deploy/config/*.yaml; do \
+		echo "sumun check --config $$file"; $(BIN)/sumun check --config $$file || exit 1; done
+
+bench: setup  ## measure, on this machine
+	@for file in $(wildcard benchmarks/*.py); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+lock: setup  ## write the lock files anew from pyproject.toml, for every platform and Python version
+	@tools/lock $(UPGRADE)
+
+clean:  ## remove .venv/ and caches; var/ (events, certificates) stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
