@@ -183,11 +183,11 @@ class SumunAddon:
         """Hold what came through a CONNECT to the segment's ports, as the gate does with what it splices."""
         assert data.server.address  # noqa: S101 - narrows the type; the caller has looked
         port = data.server.address[1]
-        handler = ctx.master.addons.get("proxyserver").connections.get(data.client.id)
-        if not handler or not isinstance(handler.layer, TransparentProxy) or self._origins.are_internal(addresses):
-            return
         client = translate.address(data.client.peername[0])
-        if port not in self.point.teller.proxy_policy(client).connect_ports:
+        if port in self.point.teller.proxy_policy(client).connect_ports or self._origins.are_internal(addresses):
+            return
+        handler = ctx.master.addons.get("proxyserver").connections.get(data.client.id)
+        if handler and isinstance(handler.layer, TransparentProxy):
             self.point.teller.bypass(client, CONNECT_PORT)
             raise Forbidden(f"this network may not connect to port {port} through this proxy")
 

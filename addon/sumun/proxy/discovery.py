@@ -12,7 +12,7 @@ from mitmproxy import http
 
 from sumun.content import llm_api
 from sumun.content.llm_request import LIMIT, LlmRequest
-from sumun.model.decision import Undetermined
+from sumun.model.decision import Decision, Undetermined
 from sumun.model.name import DomainName
 from sumun.policy.engine import Policy
 from sumun.proxy.ruling import Ruling, strictest
@@ -34,9 +34,15 @@ def is_unknown_api(flow: http.HTTPFlow, ruling: Ruling, facts: LlmRequest) -> bo
 
 
 def as_unknown_api(policy: Policy, ruling: Ruling, *, at: datetime) -> Ruling:
-    """The stricter of what holds for the host and for such a service; the request stays the one that was made."""
+    """What a rule that names the service says, else what holds anyhow; the event tells of the service either way.
+
+    Rules on categories do not act on it: a shape is no proof, and an innocent API may share it.
+    """
     stand_in = replace(ruling.request, name=STANDS_FOR_IT)
-    return strictest([Ruling(ruling.request, policy.decide(stand_in, at=at)), ruling])
+    outcome = policy.decide(stand_in, at=at)
+    if isinstance(outcome, Decision) and outcome.rule and llm_api.SERVICE in (outcome.rule.when.services or ()):
+        return strictest([Ruling(ruling.request, outcome), ruling])
+    return Ruling(ruling.request, replace(ruling.outcome, service=policy.facts(stand_in).service))
 
 
 def _is_unknown(ruling: Ruling) -> bool:
