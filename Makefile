@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench lock clean
+.PHONY: help setup run test check bench bench-proxy lock clean
 
 CONFIG ?= config/sumun.yaml
 # workers for the tests; they start real servers, and two cores are the smallest machine we think of
@@ -8,7 +8,7 @@ TESTS ?= tests
 BIN := .venv/bin
 
 help:  ## list what one can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## make .venv/ with everything, to run and to develop (PYTHON=... to choose the interpreter)
 	@tools/setup dev
@@ -31,6 +31,9 @@ check: setup  ## formatting, lints, types, import contracts, documents, configur
 
 bench: setup  ## measure, on this machine
 	@for file in $(wildcard benchmarks/*.py); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+bench-proxy: setup  ## measure the proxy beside Squid and bare mitmproxy, into docs/reference/benchmarks.md
+	$(BIN)/python benchmarks/proxy.py
 
 lock: setup  ## write the lock files anew from pyproject.toml, for every platform and Python version
 	@tools/lock $(UPGRADE)

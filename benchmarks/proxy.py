@@ -23,12 +23,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import dns.message
-import dns.rrset
-
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[0] = str(ROOT)  # in the place of this folder, whose dns.py would be taken for dnspython
 
+import dns.message  # noqa: E402
+import dns.rrset  # noqa: E402
 from tests.support.proxies import hello  # noqa: E402  # the ClientHello of the tests
 
 NAME = "open.test"
@@ -51,7 +50,7 @@ segments:
     networks: [127.0.0.0/8]
 {proxy}    rules: [{{id: no-generative-ai, action: block, categories: ["*"]}}]
 """
-PORTS_SETTING = "    proxy: {{connect_ports: [443, {origin}]}}\n"
+PORTS_SETTING = "    proxy: {{connect_ports: [443, {origin}], other_protocols: allow}}\n"
 SQUID = """
 http_port 127.0.0.1:{port}
 acl allowed port 443 {origin}
@@ -101,7 +100,7 @@ class Bench:
     def measure(self, peer: Peer, case: str, seconds: float) -> None:
         mode, target = case, peer.target
         if case == "refused":
-            target = f"{NAME}:25"
+            target = "203.0.113.1:25"  # a port and a network that both refuse
         before = cpu(peer.pid)
         done, failed, took, octets = self.load(peer, mode, target, 1 if mode == "bulk" else AT_ONCE, seconds)
         spent = cpu(peer.pid) - before
@@ -237,7 +236,7 @@ def mitmproxy(bench: Bench) -> Iterator[Peer]:
         yield Peer("mitmproxy, `ignore_hosts`", port, pid, f"127.0.0.1:{bench.origin}")
 
 
-CASES = ("tunnels", "bulk")
+CASES = ("tunnels", "refused", "bulk")
 TITLES = {"tunnels": "CONNECT tunnels/s", "refused": "refused CONNECT/s", "bulk": "one tunnel, MB/s"}
 
 
@@ -271,7 +270,9 @@ def report(peers: list[Peer], rounds: int, seconds: float) -> str:
     ours = peers[0]
     lines = [
         f"Medians of {rounds} interleaved rounds of {seconds:g} s; {AT_ONCE} connections at once; {os.cpu_count()} "
-        "cores, the proxy on one, load and origin on the other. In brackets: CPU time of the proxy for one.",
+        "cores, the proxy on one, load and origin on the other. In brackets: CPU time of the proxy for one, which says more "
+        "than the rate where the machine has other work to do; "
+        f"its load was {os.getloadavg()[1]:.1f} while this was measured.",
         "",
         f"| | {' | '.join(peer.name for peer in peers)} | {' | '.join(f'ratio to {p.name}' for p in peers[1:])} |",
         "|---" * (2 * len(peers)) + "|",
