@@ -270,8 +270,8 @@ def report(peers: list[Peer], rounds: int, seconds: float) -> str:
     ours = peers[0]
     lines = [
         f"Medians of {rounds} interleaved rounds of {seconds:g} s; {AT_ONCE} connections at once; {os.cpu_count()} "
-        "cores, the proxy on one, load and origin on the other. In brackets: CPU time of the proxy for one, which says more "
-        "than the rate where the machine has other work to do; "
+        "cores, the proxy on one, load and origin on the other. In brackets: CPU time of the proxy for one, which says "
+        "more than the rate where the machine has other work to do; "
         f"its load was {os.getloadavg()[1]:.1f} while this was measured.",
         "",
         f"| | {' | '.join(peer.name for peer in peers)} | {' | '.join(f'ratio to {p.name}' for p in peers[1:])} |",
