@@ -6,8 +6,9 @@ Everything is passed in; nothing is global, so two applications can live in one 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,12 +16,20 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from sumun.config.settings import Settings
+from prometheus_client import CollectorRegistry
+
+from sumun.config.settings import ListSource, Settings
 from sumun.console.probes import Probe, ProbeFailed, dns_answers, tcp_connects
 from sumun.console.view import ListView, LoadedView
 from sumun.loading.active import ActivePolicy
 from sumun.loading.build import Loaded, build, build_services
+from sumun.loading.large_lists import kept
+from sumun.loading.last_good import state_folder
+from sumun.loading.record import ListStore
+from sumun.loading.refresh import Refresher
 from sumun.loading.sources import read_services, read_sources
+from sumun.loading.subscriptions import importer, updater
+from sumun.loading.update import Updater
 from sumun.model.fault import OperatorFault
 from sumun.model.organisation import Organisation
 from sumun.model.service import Service
@@ -78,7 +87,8 @@ def now() -> datetime:
 
 def load(config: Path) -> Loaded:
     """Read and compile once; raises LoadError or ConfigError."""
-    return build(read_sources(config), at=now())
+    sources = read_sources(config)
+    return build(sources, at=now(), compile_lists=kept(state_folder(sources.config)))
 
 
 def settings_in_force(config: Path) -> Settings:
@@ -136,11 +146,40 @@ async def serve(
         at_the_end.push_async_callback(asyncio.to_thread, recorder.close)
         at_the_end.push_async_callback(asyncio.to_thread, process.watch.store.close)
         await process.watch.look()
+        work = [active.watch(), recorder.run(), process.watch.run(), _reload_when(reload, active)]
+        if role is Role.CONSOLE:  # one process of a host fetches; all see the new copy
+            work.append(_refreshing(process, at_the_end).run())
         part = _PARTS[role](process, at_the_end)
         at_the_end.push_async_callback(part.stop)
         await part.start()
         on_ready()
-        await _until(stop, [active.watch(), recorder.run(), process.watch.run(), _reload_when(reload, active)])
+        await _until(stop, work)
+
+
+def _refreshing(process: _Process, at_the_end: AsyncExitStack) -> Refresher:
+    started_with = process.settings
+    upstreams = _upstreams(started_with, process.metrics)
+    at_the_end.push_async_callback(upstreams.close)
+    return Refresher(
+        lists=lambda: process.settings.lists,
+        record=ListStore(started_with.state).record,
+        update=updater(started_with, upstreams.addresses, now, os.environ).update,
+        metrics=process.metrics,
+        clock=now,
+    )
+
+
+async def with_updater[T](
+    settings: Settings, do: Callable[[Updater], Awaitable[T]], *, files: Mapping[str, Path] | None = None
+) -> T:
+    """Do something with lists, outside a serving process; ``files`` stand in place of URLs; raises LoadError."""
+    if files is not None:
+        return await do(importer(settings, files, now))
+    upstreams = _upstreams(settings, Metrics(CollectorRegistry()))
+    try:
+        return await do(updater(settings, upstreams.addresses, now, os.environ))
+    finally:
+        await upstreams.close()
 
 
 @dataclass
@@ -346,13 +385,19 @@ def _view(active: ActivePolicy) -> LoadedView:
         revision=loaded.revision,
         segments=loaded.config.segments,
         rules=loaded.config.rules,
-        lists={
-            id_: ListView(found.entries, found.refused, active.last_success if found.present else None)
-            for id_, found in loaded.lists.items()
-        },
+        lists={source.id: _list_view(source, active) for source in loaded.sources},
         last_reload_ok=active.last_reload_ok,
         last_success=active.last_success,
     )
+
+
+def _list_view(source: ListSource, active: ActivePolicy) -> ListView:
+    found, state = active.current.lists[source.id], active.current.config.settings.state
+    if not source.url:
+        return ListView(found.entries, found.refused, active.last_success if found.present else None)
+    record = ListStore(state).record(source.id)
+    since = record.confirmed_at or (active.last_success if found.present else None)
+    return ListView(found.entries, found.refused, since, record.message, subscribed=True)
 
 
 def _probes(settings: Settings, roles: Sequence[Role]) -> dict[str, Probe]:

@@ -6,6 +6,9 @@ Rule 2: nothing here opens a file.
     service_file    one service's YAML -> model.service.Service, or a ServiceFault with file and line
     consistency     what can be wrong between services
     reference       services -> docs/reference/catalogue.md
+    detect          which format a list is in
     lists           a list in one of FORMATS -> Entry | Refused
+    built_in        the lists that come with Sumun
+    guard           names that no list and no service may take down
     line            what a line may ask for, the same for every format
 """

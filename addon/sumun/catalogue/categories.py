@@ -43,3 +43,6 @@ ROLES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """What a domain does for its service, by id."""
+
+PLATFORMS: Final = ("android", "ios", "windows", "macos", "chrome", "vscode")
+"""Where an application or an extension is installed; its id is that of the platform's own store."""

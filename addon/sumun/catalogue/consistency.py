@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+from sumun.catalogue.guard import Guard
 from sumun.model.name import DomainName
 from sumun.model.service import Match, Service, ServiceDomain
 
@@ -49,12 +50,10 @@ def _overlap(service: Service, domain: ServiceDomain, owners: dict[str, str]) ->
 
 
 def _takes_down(services: Sequence[Service], never_block: Collection[DomainName]) -> Iterator[Conflict]:
-    guarded = {suffix: name.text for name in never_block for suffix in name.suffixes()}
-    exact = {name.text for name in never_block}
+    guard = Guard(never_block)
     for service, domain in _claims(services):
-        text, match = domain.pattern.text, domain.pattern.match
-        if text in exact or (match is Match.SUFFIX and text in guarded):
-            yield Conflict(service.id, f"`{domain.pattern}` would block `{guarded[text]}`, which others need")
+        if name := guard.taken_down_by(domain.pattern):
+            yield Conflict(service.id, f"`{domain.pattern}` would block `{name}`, which others need")
 
 
 def _parents(text: str) -> tuple[str, ...]:

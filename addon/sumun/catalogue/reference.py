@@ -16,6 +16,16 @@ Generative-AI services as Sumun knows them, one file each in `blocklists/service
 test suite says when this page is out of date.
 """
 
+_HOW_COMPLETE: Final = """\
+## How complete it is
+
+Nobody has the whole. A service that several independent sources name is one that people meet; in a category where most
+were seen by one source only, each further source would bring more, so that is where to look first. By that measure
+images, video, voice and coding assistants are well covered. Front ends to several models and small model APIs, which
+come and go by the week, are not: expect newcomers that no rule knows yet. What is known to be missing stands below.
+
+"""
+
 _HOW_TO_ADD: Final = """\
 ## How to add a service in five minutes
 
@@ -27,7 +37,7 @@ _HOW_TO_ADD: Final = """\
    and `paths` if a path tells the AI part apart: without paths it is known, and never decides.
 4. Hosts that vary by region or tenant under a shared domain are a glob: `*` stands for characters within one label,
    and `matches` and `spares` name hosts that it must and must not take.
-5. Run `pytest tests/unit/catalogue`. It says in words what is wrong.
+5. Run `sumun services lint`, then `pytest tests/unit/catalogue`. They say in words what is wrong.
 
 | key | meaning |
 |---|---|
@@ -38,6 +48,8 @@ _HOW_TO_ADD: Final = """\
 | `category` | one of those above |
 | `data` | `countries`, `basis`, `source`: where user data are kept; only where established |
 | `serves_models`, `models_evidence` | open-weight families of other makers that run here, and how that is known |
+| `on_premises` | `offered` (`true` or `false`) and `source`: whether the vendor offers it for one's own machines |
+| `apps` | for each `platform`, `id` and `source`: what whoever manages devices looks for |
 | `ended` | the day a service closed; its domains stay, since names are sold on |
 | `reviewed` | the day the entry was last read against its sources; nothing is probed |
 | `note` | what a reader should know |
@@ -78,6 +90,7 @@ def reference_page(services: Sequence[Service]) -> str:
     parts = (
         _OPENING,
         "\n".join(_counts(ordered)),
+        "\n".join(_completeness(ordered)),
         "\n".join(_countries(ordered)),
         "\n".join(_undecided(ordered)),
         _HOW_TO_ADD,
@@ -99,6 +112,21 @@ def _counts(services: Sequence[Service]) -> Iterator[str]:
         members = [service for service in services if service.category == category]
         count = sum(len(service.domains) for service in members)
         yield f"| `{category}` | {title.within('en')} · {title.within('ko')} | {len(members)} | {count} |"
+
+
+def _completeness(services: Sequence[Service]) -> Iterator[str]:
+    yield from _HOW_COMPLETE.splitlines()
+    yield "| category | seen by one source | by two | by three or more |"
+    yield "|---|---:|---:|---:|"
+    for category in CATEGORIES:
+        seen = [_observers(service) for service in services if service.category == category]
+        once, twice = sum(count <= 1 for count in seen), seen.count(2)
+        yield f"| `{category}` | {once} | {twice} | {len(seen) - once - twice} |"
+
+
+def _observers(service: Service) -> int:
+    """Public lists and single observations that name the service, each kind once."""
+    return len({source.partition(":")[0] for domain in service.domains for source in domain.sources} - {"inferred"})
 
 
 def _countries(services: Sequence[Service]) -> Iterator[str]:

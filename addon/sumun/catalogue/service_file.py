@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from sumun.catalogue.categories import CATEGORIES, ROLES
+from sumun.catalogue.categories import CATEGORIES, PLATFORMS, ROLES
 from sumun.catalogue.countries import COUNTRIES, VENDOR_COUNTRIES
 from sumun.catalogue.faults import ServiceFault
 from sumun.catalogue.public_suffix import is_public_suffix
 from sumun.catalogue.reader import Mapped, Reader
 from sumun.model.name import DomainName, InvalidName
-from sumun.model.service import UNKNOWN_COUNTRY, Match, Pattern, Service, ServiceDomain
+from sumun.model.service import UNKNOWN_COUNTRY, App, Match, Pattern, Service, ServiceDomain
 
 __all__ = ["ServiceFault", "parse_service"]
 
 _SERVICE_KEYS = (
-    "id", "title", "aliases", "vendor", "category", "data", "serves_models", "models_evidence", "domains",
-    "ended", "reviewed", "note",
+    "id", "title", "aliases", "vendor", "category", "data", "serves_models", "models_evidence", "on_premises",
+    "apps", "domains", "ended", "reviewed", "note",
 )  # fmt: skip
 _DOMAIN_KEYS = ("name", "match", "role", "shared", "paths", "sources", "within", "matches", "spares", "note")
 
@@ -30,6 +30,7 @@ def _service(reader: Reader, top: Mapped) -> Service:
     id_ = _id(reader, top)
     vendor, parent = _vendor(reader, top)
     countries, basis, source = _data(reader, top)
+    offered, offered_source = _on_premises(reader, top)
     return Service(
         id=id_,
         title=reader.words(top, "title"),
@@ -46,6 +47,9 @@ def _service(reader: Reader, top: Mapped) -> Service:
         aliases=reader.texts(top, "aliases"),
         serves_models=reader.texts(top, "serves_models"),
         models_evidence=reader.text(top, "models_evidence", ""),
+        on_premises=offered,
+        on_premises_source=offered_source,
+        apps=_apps(reader, top),
         ended=reader.day(top, "ended"),
         reviewed=reader.day(top, "reviewed"),
         note=reader.text(top, "note", ""),
@@ -87,6 +91,25 @@ def _data(reader: Reader, top: Mapped) -> tuple[frozenset[str], str, str]:
     for country in countries:
         reader.one_of(data.line("countries"), country, COUNTRIES, "country code of ISO 3166")
     return frozenset(countries), reader.text(data, "basis"), reader.text(data, "source")
+
+
+def _on_premises(reader: Reader, top: Mapped) -> tuple[bool | None, str]:
+    """Whether it is offered for one's own machines, and how that is known."""
+    node = top.get("on_premises")
+    if node is None:
+        return None, ""
+    given = reader.mapping(node, ("offered", "source"))
+    reader.needed(given, "offered")
+    return reader.flag(given, "offered"), reader.text(given, "source")
+
+
+def _apps(reader: Reader, top: Mapped) -> tuple[App, ...]:
+    node = top.get("apps")
+    given = [] if node is None else [reader.mapping(app, ("platform", "id", "source")) for app in reader.sequence(node)]
+    return tuple(
+        App(reader.choice(app, "platform", PLATFORMS), reader.text(app, "id"), reader.text(app, "source"))
+        for app in given
+    )
 
 
 def _domains(reader: Reader, top: Mapped) -> tuple[ServiceDomain, ...]:

@@ -18,6 +18,7 @@ _COMMANDS = {
     "pages": ("sumun.cli.pages", "pages"),
     "exempt": ("sumun.cli.exempt", "exempt"),
     "services": ("sumun.cli.services", "services"),
+    "lists": ("sumun.cli.lists", "lists"),
     "ca": ("sumun.cli.ca", "ca"),
     "healthcheck": ("sumun.cli.healthcheck", "healthcheck"),
     "completion": ("sumun.cli.completion", "completion"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -9,9 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from sumun import bootstrap
+from sumun.catalogue.built_in import parse_names
+from sumun.catalogue.consistency import conflicts
 from sumun.cli.options import json_option
-from sumun.cli.output import COULD_NOT, DOES_NOT_HOLD, fail, out, print_faults, print_json
+from sumun.cli.output import COULD_NOT, DOES_NOT_HOLD, err, fail, out, print_faults, print_json
 from sumun.config.fault import ConfigError, did_you_mean
+from sumun.loading.sources import read_never_block
 from sumun.model.fault import OperatorFault
 from sumun.model.name import DomainName, InvalidName
 from sumun.model.service import Service, ServiceDomain
@@ -106,6 +110,34 @@ def find(host: str, *, as_json: bool) -> None:
         raise SystemExit(DOES_NOT_HOLD)
 
 
+@services.command()
+@json_option
+def lint(*, as_json: bool) -> None:
+    """Check every file of the catalogue, and the files against each other, before sending a change in.
+
+    Exit status 0: nothing is wrong; 1: something is.
+    """
+    try:
+        known = bootstrap.catalogue()
+        found = list(conflicts(known, parse_names(read_never_block())))
+    except ConfigError as error:
+        if as_json:
+            print_json({"ok": False, "faults": [asdict(fault) for fault in error.faults], "conflicts": []})
+        else:
+            print_faults(error.faults)
+        raise SystemExit(DOES_NOT_HOLD) from None
+    except OperatorFault as error:
+        fail(str(error))
+    if as_json:
+        print_json({"ok": not found, "faults": [], "conflicts": [asdict(conflict) for conflict in found]})
+    for conflict in found if not as_json else ():
+        err.print(f"[bold]{escape(conflict.service)}[/]: [red]{escape(conflict.why)}[/]")
+    if found:
+        raise SystemExit(DOES_NOT_HOLD)
+    if not as_json:
+        out.print(f"[green]{len(known)} services, nothing is wrong[/]")
+
+
 def _domain(domain: ServiceDomain) -> dict[str, Any]:
     pattern = domain.pattern
     return {
@@ -125,6 +157,11 @@ def _mapping(service: Service) -> dict[str, Any]:
         "parent_country": service.parent_country,
         "data_countries": sorted(service.data_countries),
         "category": service.category,
+        "status": service.status,
+        "ended": service.ended and service.ended.isoformat(),
+        "on_premises": service.on_premises,
+        "serves_models": list(service.serves_models),
+        "apps": [asdict(app) for app in service.apps],
         "domains": [_domain(domain) for domain in service.domains],
     }
 
@@ -137,6 +174,10 @@ def _print_service(service: Service) -> None:
         ("parent", f"{service.parent} ({service.parent_country})" if service.parent else ""),
         ("category", service.category),
         ("data kept in", ", ".join(sorted(service.data_countries)) or "not established"),
+        ("on premises", {None: "not established", True: "offered", False: "not offered"}[service.on_premises]),
+        ("serves", ", ".join(service.serves_models)),
+        ("apps", ", ".join(f"{app.id} ({app.platform})" for app in service.apps)),
+        ("status", f"ended on {service.ended}" if service.ended else ""),
         ("aliases", ", ".join(service.aliases)),
     ):
         if value:

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from pathlib import Path as FilePath
 
 from sumun.config import checks
 from sumun.config.configuration import Config
 from sumun.config.document import read_document
-from sumun.config.fault import ConfigError, Fault, did_you_mean, quoted
+from sumun.config.fault import ConfigError, Fault
+from sumun.config.lists import check_lists, doubtful_lists
 from sumun.config.raw import RawConfig, RawList, RawProxyPolicy, RawTransparentListener
 from sumun.config.rules import Known, Report, build_exemption, build_rule
-from sumun.config.settings import Listen, Listener, ListSource, PagesListener, Settings, TransparentListener
+from sumun.config.settings import Listen, Listener, ListSource, PagesListener, Settings, Tolerance, TransparentListener
 from sumun.config.shape import Shaped, shape
+from sumun.config.surroundings import Surroundings
 from sumun.config.warnings import doubts
 from sumun.model.organisation import Organisation
 from sumun.model.rule import Action, Exemption, Rule
 from sumun.model.segment import DnsPolicy, ProxyPolicy, Segment
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What lives outside the file and its rules may speak of."""
-
-    services: Collection[str]
-    categories: Collection[str]
-    formats: Collection[str] | None = None
-    """Formats of lists that can be read; None: not checked."""
-    list_digests: Mapping[str, str] | None = None
-    """SHA-256 of each list that is at hand, by its id; None: not checked."""
-    at: datetime | None = None
-    """Now, to warn of what has ended; None: no such warning."""
 
 
 def parse_config(text: str, *, file: str, services: Collection[str], categories: Collection[str]) -> Config:
@@ -77,7 +64,7 @@ def _build(shaped: Shaped, raw: RawConfig, around: Surroundings) -> Config:
     owners = checks.check_networks(placed, fault)
     checks.check_listeners(settings.listen, fault)
     checks.check_upstreams(settings, fault)
-    _check_lists(raw, around, fault)
+    check_lists(raw, around, fault)
     config = Config(
         settings=settings,
         segments=segments,
@@ -88,7 +75,7 @@ def _build(shaped: Shaped, raw: RawConfig, around: Surroundings) -> Config:
     )
     if shaped.faults:
         raise ConfigError(shaped.faults)
-    found = [*doubts(raw, config, around.at), *checks.nested(owners, placed), *_doubtful_lists(raw, around)]
+    found = [*doubts(raw, config, around.at), *checks.nested(owners, placed), *doubtful_lists(raw, around)]
     return replace(config, warnings=tuple(sorted({shaped.document.fault(path, message) for path, message in found})))
 
 
@@ -96,7 +83,7 @@ def _known(shaped: Shaped, raw: RawConfig, around: Surroundings) -> Known:
     return Known(
         services=frozenset(around.services),
         categories=frozenset(around.categories),
-        lists=frozenset(entry.id for entry in raw.lists) | _declared_lists(shaped),
+        lists=frozenset(entry.id for entry in raw.lists) | _declared_lists(shaped) | frozenset(around.lists),
         zone=raw.zone,
     )
 
@@ -165,6 +152,7 @@ def _settings(raw: RawConfig) -> Settings:
         lists=tuple(map(_list_source, raw.lists)),
         zone=raw.zone,
         store=raw.store,
+        download_proxy=raw.downloads.proxy,
     )
 
 
@@ -173,45 +161,18 @@ def _transparent(raw: RawTransparentListener | None) -> TransparentListener | No
 
 
 def _list_source(raw: RawList) -> ListSource:
-    path = FilePath(raw.path) if raw.path else None
-    return ListSource(raw.id, raw.format, path, raw.url or "", raw.refresh, raw.sha256 or "")
-
-
-def _check_lists(raw: RawConfig, around: Surroundings, fault: Report) -> None:
-    for n, entry in enumerate(raw.lists):
-        at = "lists", n
-        if (entry.path is None) == (entry.url is None):
-            fault(at, "a list has a `path` or a `url`: give one of them")
-        if entry.url is not None and not entry.url.startswith("https://"):
-            fault((*at, "url"), f"{quoted(entry.url)} is not an `https://` address")
-        if entry.refresh < timedelta(minutes=5):
-            fault((*at, "refresh"), "a list is asked for every `5m` at most")
-        if around.formats is not None and entry.format not in around.formats:
-            hint = did_you_mean(entry.format, around.formats)
-            fault((*at, "format"), f"unknown format {quoted(entry.format)}{hint}")
-        if around.list_digests is not None:
-            _check_text(entry, around.list_digests.get(entry.id), at, fault)
-
-
-def _check_text(entry: RawList, digest: str | None, at: tuple[str, int], fault: Report) -> None:
-    if entry.path and digest is None:
-        fault((*at, "path"), f"no file at {quoted(entry.path)}: paths are relative to the working directory")
-    if entry.sha256 and digest and digest != entry.sha256:
-        fault((*at, "sha256"), f"the list at hand has the digest `{digest}`: it is not the one that was vetted")
-
-
-def _doubtful_lists(raw: RawConfig, around: Surroundings) -> list[tuple[tuple[str | int, ...], str]]:
-    """Subscriptions are not downloaded yet; a copy put beside the other state counts."""
-    have = around.list_digests or {}
-    return [
-        (
-            ("lists", n, "url"),
-            f"lists are not downloaded in this version: put a copy at `{FilePath(raw.state) / 'lists' / entry.id}.txt`"
-            + ("" if entry.id in have else "; until then its rules match nothing"),
-        )
-        for n, entry in enumerate(raw.lists)
-        if entry.url
-    ]
+    return ListSource(
+        id=raw.id,
+        format=raw.format,
+        path=FilePath(raw.path) if raw.path else None,
+        url=raw.url or "",
+        refresh=raw.refresh,
+        sha256=raw.sha256 or "",
+        public_key=raw.public_key or "",
+        signature=raw.signature or "",
+        tolerance=Tolerance(raw.tolerance.refused, raw.tolerance.shrink, raw.tolerance.growth),
+        guard=raw.guard,
+    )
 
 
 __all__ = [

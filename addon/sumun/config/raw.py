@@ -301,15 +301,44 @@ class RawSegment(_Raw):
     )
 
 
+type Percent = Annotated[int, Field(ge=0, le=100)]
+
+
+class RawTolerance(_Raw):
+    """How odd a new version of a list may be, in percent; beyond that the version at hand stays."""
+
+    refused: Percent = Field(default=20, description="Lines refused, of all that ask for something.")
+    shrink: Percent = Field(default=50, description="Entries fewer than before.")
+    growth: int = Field(default=100, ge=0, le=10_000, description="Entries more than before.")
+
+
 class RawList(_Raw):
     """A list of domains: a local file, or a subscription."""
 
     id: Id
     path: Line | None = Field(default=None, description="File, relative to the working directory.")
     url: Line | None = Field(default=None, description="Where it is published.")
-    format: Line = "domains"
-    refresh: Duration = timedelta(hours=24)
-    sha256: Annotated[str, _read(values.sha256)] | None = None
+    format: Line = Field(default="domains", description="As in docs/reference/lists.md; `auto` takes what fits best.")
+    refresh: Duration = Field(default=timedelta(hours=24), description="How often a subscription is asked for.")
+    sha256: Annotated[str, _read(values.sha256)] | None = Field(
+        default=None, description="Digest of the one version that was vetted."
+    )
+    public_key: Annotated[str, _read(values.public_key)] | None = Field(
+        default=None, description="Every version must be signed with it: a minisign key, or a bare Ed25519 key."
+    )
+    signature: Line | None = Field(default=None, description="Where the signature is; otherwise beside it, `.minisig`.")
+    tolerance: RawTolerance = RawTolerance()
+    guard: bool = Field(
+        default=True, description="Refuse names that many others need; false for a list of names to allow."
+    )
+
+
+class RawDownloads(_Raw):
+    """How subscribed lists are fetched."""
+
+    proxy: Annotated[str, _read(values.http_proxy)] | None = Field(
+        default=None, description="`http://proxy.example:3128`, or `none`; otherwise what `https_proxy` says."
+    )
 
 
 class RawExemption(_Raw):
@@ -357,4 +386,5 @@ class RawConfig(_Raw):
         default="refuse", description="refuse, or the segment that clients of no segment are in."
     )
     lists: list[RawList] = []
+    downloads: RawDownloads = RawDownloads()
     exemptions: list[RawExemption] = []

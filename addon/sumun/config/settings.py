@@ -86,6 +86,18 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How odd a new version of a list may be, in percent; beyond that it is not taken."""
+
+    refused: int = 20
+    """Lines refused, of all that ask for something."""
+    shrink: int = 50
+    """Entries fewer than in the version at hand."""
+    growth: int = 100
+    """Entries more than in the version at hand."""
+
+
+@dataclass(frozen=True, slots=True)
 class ListSource:
     """A list of domains, subscribed or local."""
 
@@ -95,6 +107,18 @@ class ListSource:
     url: str = ""
     refresh: timedelta = timedelta(hours=24)
     sha256: str = ""
+    public_key: str = ""
+    """Key that each version must be signed with: minisign's, or a bare Ed25519 key; both in base64."""
+    signature: str = ""
+    """Where the signature is; empty: beside the list, with the suffix ``.minisig``."""
+    tolerance: Tolerance = Tolerance()
+    guard: bool = True
+    """Whether names that others need are refused; lists of names to allow do without."""
+
+    @property
+    def signature_url(self) -> str:
+        """Where the signature is."""
+        return self.signature or f"{self.url}.minisig"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +140,5 @@ class Settings:
     """For dates and hours without a zone of their own."""
     store: str = ""
     """URL of the store of grants; empty: SQLite in the state folder."""
+    download_proxy: str | None = None
+    """HTTP proxy that lists are fetched through; None: as the environment says; empty: none."""

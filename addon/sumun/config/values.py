@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
 
 from sumun.config.fault import Unreadable, quoted
 from sumun.model.name import DomainName, InvalidName, IPAddress, parse_host, plain
@@ -192,6 +194,45 @@ def sha256(text: str) -> str:
     if not re.fullmatch("[0-9a-f]{64}", text.strip().lower()):
         raise Unreadable(f"{quoted(text)} is not a SHA-256 digest: 64 hexadecimal digits")
     return text.strip().lower()
+
+
+def public_key(text: str) -> str:
+    """Read a public key for lists: minisign's (42 octets: `Ed`, key id, key) or 32 octets of Ed25519, in base64."""
+    try:
+        octets = base64.b64decode(text.strip(), validate=True)
+    except ValueError:
+        octets = b""
+    if len(octets) == 32 or (len(octets) == 42 and octets.startswith(b"Ed")):
+        return text.strip()
+    raise Unreadable(f"{quoted(text)} is not a public key: the second line of minisign's, or 32 octets in base64")
+
+
+def http_proxy(text: str) -> str:
+    """Read the proxy that lists are fetched through; empty for ``none``."""
+    text = text.strip()
+    if text == "none":
+        return ""
+    if re.fullmatch(r"http://([!-~]+@)?(\[[0-9a-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}/?", text):
+        return text
+    raise Unreadable(f"{quoted(text)} is not a proxy: write `http://proxy.example:3128`, or `none`")
+
+
+def list_url(text: str, *, what: str = "list") -> str:
+    """Read where a list is published: https, or plain http on this very host; raises Unreadable."""
+    text = text.strip()
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname or ""
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError as why:
+        raise Unreadable(f"{quoted(text)} is not an address of a {what}: {why}") from None
+    if not re.fullmatch(r"[!-~]+", text) or not host or "@" in parts.netloc or parts.fragment:
+        raise Unreadable(f"{quoted(text)} is not an `https://` address: no spaces, user or fragment")
+    if parts.scheme == "https" or (parts.scheme == "http" and host in ("127.0.0.1", "::1", "localhost")):
+        return text
+    if parts.scheme == "http":
+        raise Unreadable(f"{quoted(text)} is not an `https://` address: anybody on the way could change the {what}")
+    raise Unreadable(f"{quoted(text)} is not an `https://` address")
 
 
 def overlaps(one: IPNetwork, other: IPNetwork) -> bool:

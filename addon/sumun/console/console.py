@@ -50,7 +50,7 @@ class Console:
         gauges = ConsoleCollector(loaded, settings.state / "ca" / "mitmproxy-ca-cert.pem")
         app = application(
             metrics=partial(render, metrics_folder, gauges),
-            readiness=Readiness(loaded, probes),
+            readiness=Readiness(loaded, probes, clock=clock),
             clock=clock,
             hosts=hosts,
         )

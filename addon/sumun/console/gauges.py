@@ -74,8 +74,13 @@ def _policy(view: LoadedView) -> Iterator[Metric]:
     )
     yield _gauge(
         "list_last_success_timestamp_seconds",
-        "When a list was last loaded without a fault",
+        "When a list was last read, or a subscription last seen to be what is published",
         _moments((label, state.last_success) for label, state in lists),
+    )
+    yield _gauge(
+        "list_last_update_successful",
+        "1 if the last update of a subscription did not fail",
+        [(label, float(not state.trouble)) for label, state in lists if state.subscribed],
     )
 
 

@@ -17,7 +17,10 @@ class ListView:
     entries: int
     refused_lines: int
     last_success: datetime | None = None
-    """When it was last read or downloaded without a fault; None: not known."""
+    """When it was last read, or a subscription last seen to be what is published; None: never."""
+    trouble: str = ""
+    """Why the last update failed; empty: it did not, or there was none."""
+    subscribed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from sumun.config.parse import outline
 from sumun.config.settings import Settings
 from sumun.loading import last_good
 from sumun.loading.build import Loaded, build
+from sumun.loading.large_lists import shared
 from sumun.loading.sources import LoadError, Sources, catalogue_folder, list_files, read_sources
 from sumun.policy.engine import Policy
 
@@ -147,7 +148,7 @@ def _load(config: Path, at: datetime) -> Loaded:
         sources = read_sources(config)
     except LoadError as trouble:
         raise ConfigError([Fault(str(config), 0, "", str(trouble))]) from None
-    loaded = build(sources, at=at)
+    loaded = build(sources, at=at, compile_lists=shared(last_good.state_folder(sources.config)))
     _save(sources, loaded.config.settings.state)
     return loaded
 
@@ -164,7 +165,7 @@ def _last_good(config: Path, trouble: ConfigError, at: datetime) -> Loaded:
     if sources is None:
         raise trouble
     try:
-        loaded = build(sources, at=at)
+        loaded = build(sources, at=at, compile_lists=shared(last_good.state_folder(sources.config)))
     except ConfigError:
         raise trouble from None
     _LOG.error("starting with the last good policy %s, since the configuration has faults", loaded.revision)
@@ -186,5 +187,6 @@ def _changed(before: Settings, after: Settings) -> Iterator[str]:
         "destinations": (before.internal_destinations, after.internal_destinations),
         "state": (before.state, after.state),
         "store": (before.store, after.store),
+        "downloads": (before.download_proxy, after.download_proxy),
     }
     return (key for key, (old, new) in pairs.items() if old != new)

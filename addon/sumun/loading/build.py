@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
+from sumun.catalogue.built_in import BUILT_IN, NEVER_BLOCK, RESERVED, parse_names
 from sumun.catalogue.categories import CATEGORIES
 from sumun.catalogue.faults import ServiceFault
-from sumun.catalogue.lists import FORMATS, Entry, Refused, parse_list
+from sumun.catalogue.guard import NOBODY, Guard
+from sumun.catalogue.lists import AUTO, FORMATS, Entry, Refused, parse_list
 from sumun.catalogue.service_file import parse_service
 from sumun.config.configuration import Config
 from sumun.config.fault import ConfigError, Fault
 from sumun.config.parse import Surroundings, parse_config_within
-from sumun.config.settings import ListSource
-from sumun.loading.sources import Sources
+from sumun.config.settings import ListSource, Settings
+from sumun.loading.compiler import REFUSALS_KEPT, Job, LargeList
+from sumun.loading.large_lists import Compile, in_memory
+from sumun.loading.sources import LoadError, Sources
+from sumun.model.name import DomainName, InvalidName, parse_host
 from sumun.model.service import Pattern, Service
 from sumun.policy.compile import PolicySource, compile_policy
 from sumun.policy.engine import Policy
-
-_REFUSALS_KEPT = 100
-"""Refusals of one list that are kept to be shown; all are counted."""
+from sumun.policy.packed_index import PackedIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +50,27 @@ class Loaded:
     services: tuple[Service, ...]
     revision: str
     lists: Mapping[str, ListStatistics]
+    sources: tuple[ListSource, ...]
+    """Every list that rules can use: those that come with Sumun, then those of the configuration."""
     warnings: tuple[Fault, ...]
+    guards: Callable[[ListSource], Guard] = lambda _source: NOBODY
+    """What a list must not take down."""
 
 
-def build(sources: Sources, *, at: datetime | None = None) -> Loaded:
-    """Make a policy; raises ConfigError with every fault of every file. With ``at``, warns of what has ended."""
+def build(sources: Sources, *, at: datetime | None = None, compile_lists: Compile = in_memory) -> Loaded:
+    """Make a policy; raises ConfigError with every fault of every file. With ``at``, warns of what has ended.
+
+    ``compile_lists`` gives the index of the large lists, wherever it keeps it.
+    """
     services, faults = _services(sources.services)
     around = Surroundings(
         services=_known(sources.services, services),
         categories=CATEGORIES,
-        formats=FORMATS,
-        list_digests={id_: sha256(text.encode()).hexdigest() for id_, text in sources.lists.items()},
+        formats=(AUTO, *FORMATS),
+        list_digests={id_: sha256(text.encode()).hexdigest() for id_, text in sources.lists.items()}
+        | {id_: file.sha256 for id_, file in sources.large.items()},
+        lists=BUILT_IN,
+        reserved_lists=RESERVED,
         at=at,
     )
     try:
@@ -65,19 +79,24 @@ def build(sources: Sources, *, at: datetime | None = None) -> Loaded:
         raise ConfigError([*trouble.faults, *faults]) from None
     if faults:
         raise ConfigError(faults)
-    patterns, lists = _lists(config.settings.lists, sources.lists)
+    known = (*(ListSource(id_, "domains") for id_ in BUILT_IN if id_ in sources.lists), *config.settings.lists)
+    guards = guard_for(config.settings, sources.lists.get(NEVER_BLOCK, ""))
+    patterns, lists = _lists(known, sources.lists, guards)
+    large = _compiled(known, sources, config.settings, compile_lists)
+    lists |= _told(large)
     policy = compile_policy(
         PolicySource(
             segments=config.segments,
             rules=config.rules,
             services=services,
             lists=patterns,
+            large_lists=large,
             exemptions=config.exemptions,
             unknown_clients=config.unknown_clients,
             revision=sources.revision,
         )
     )
-    return Loaded(policy, config, services, sources.revision, lists, config.warnings)
+    return Loaded(policy, config, services, sources.revision, lists, known, config.warnings, guards)
 
 
 def build_services(texts: Mapping[str, str]) -> tuple[Service, ...]:
@@ -105,7 +124,7 @@ def _known(texts: Iterable[str], services: Iterable[Service]) -> frozenset[str]:
 
 
 def _lists(
-    sources: Iterable[ListSource], texts: Mapping[str, str]
+    sources: Iterable[ListSource], texts: Mapping[str, str], guards: Callable[[ListSource], Guard]
 ) -> tuple[dict[str, tuple[Pattern, ...]], dict[str, ListStatistics]]:
     patterns: dict[str, tuple[Pattern, ...]] = {}
     statistics: dict[str, ListStatistics] = {}
@@ -113,20 +132,65 @@ def _lists(
         if (text := texts.get(source.id)) is None:
             statistics[source.id] = ListStatistics()
             continue
-        patterns[source.id], statistics[source.id] = _list(text, source.format)
+        patterns[source.id], statistics[source.id] = read_list(text, source.format, guards(source))
     return patterns, statistics
 
 
-def _list(text: str, form: str) -> tuple[tuple[Pattern, ...], ListStatistics]:
+def _compiled(
+    known: Iterable[ListSource], sources: Sources, settings: Settings, compile_lists: Compile
+) -> PackedIndex | None:
+    if not sources.large:
+        return None
+    files = [(source, sources.large[source.id]) for source in known if source.id in sources.large]
+    entries = (LargeList(s.id, s.format, str(file.path), file.sha256, s.guard) for s, file in files)
+    guarded = [*parse_names(sources.lists.get(NEVER_BLOCK, "")), *_upstream_names(settings)]
+    try:
+        return compile_lists(Job(tuple(entries), tuple(name.text for name in guarded)))
+    except LoadError as why:
+        raise ConfigError([Fault(str(sources.config_file), 0, "/lists", str(why))]) from why
+
+
+def _told(index: PackedIndex | None) -> dict[str, ListStatistics]:
+    if index is None:
+        return {}
+    return {
+        id_: ListStatistics(
+            index.counts.get(id_, 0), told["refused"], tuple(Refused(**r) for r in told["refusals"]), present=True
+        )
+        for id_, told in index.about["lists"].items()
+    }
+
+
+def guard_for(settings: Settings, never_block: str) -> Callable[[ListSource], Guard]:
+    """What a list must not take down; ``never_block`` is the text of the names that others need.
+
+    The names of our own upstreams are among it: the author of a list cannot know them. The lists that come with Sumun
+    are not held back from those, since clients may well be kept from the resolvers that Sumun itself asks.
+    """
+    needed = parse_names(never_block)
+    ours, theirs = Guard(needed), Guard([*needed, *_upstream_names(settings)])
+    return lambda source: ours if source.id in BUILT_IN else theirs if source.guard else NOBODY
+
+
+def _upstream_names(settings: Settings) -> Iterator[DomainName]:
+    for upstream in settings.upstreams:
+        with suppress(InvalidName):
+            host = parse_host(upstream.tls_name or upstream.host)
+            if isinstance(host, DomainName):
+                yield host
+
+
+def read_list(text: str, form: str, guard: Guard = NOBODY) -> tuple[tuple[Pattern, ...], ListStatistics]:
+    """Each entry of a list once, and what became of its lines."""
     taken: dict[Pattern, None] = {}
     refusals: list[Refused] = []
     refused = 0
-    for item in parse_list(text, form):
+    for item in parse_list(text, form, guard):
         match item:
             case Entry(pattern):
                 taken[pattern] = None
             case Refused():
                 refused += 1
-                if len(refusals) < _REFUSALS_KEPT:
+                if len(refusals) < REFUSALS_KEPT:
                     refusals.append(item)
     return tuple(taken), ListStatistics(len(taken), refused, tuple(refusals), present=True)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sumun.config.parse import outline
-from sumun.loading.sources import Sources
+from sumun.loading.private_file import read_private, write_private
+from sumun.loading.sources import LargeFile, Sources
 
 FILE_NAME = "last-good.json"
 _FORMAT = 1
@@ -31,7 +29,6 @@ def save(sources: Sources, state: Path) -> None:
     """Keep these texts, readable by this user only; another process sees the old file or the new one, whole."""
     if _kept(state).get("revision") == sources.revision:
         return
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept = {
         "format": _FORMAT,
         "revision": sources.revision,
@@ -39,18 +36,9 @@ def save(sources: Sources, state: Path) -> None:
         "config": sources.config,
         "services": dict(sources.services),
         "lists": dict(sources.lists),
+        "large": {id_: [str(file.path), file.sha256] for id_, file in sources.large.items()},
     }
-    handle, name = tempfile.mkstemp(dir=state, prefix=f".{FILE_NAME}.")  # made with mode 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(kept, file, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(state / FILE_NAME)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
+    write_private(state / FILE_NAME, json.dumps(kept, ensure_ascii=False).encode())
 
 
 def restore(config_file: Path, state: Path) -> Sources | None:
@@ -61,8 +49,19 @@ def restore(config_file: Path, state: Path) -> Sources | None:
         return None
     if not all(map(_is_texts, texts)):
         return None
-    sources = Sources(config_file, kept["config"], kept["services"], kept["lists"])
+    large = _large_files(kept.get("large", {}))
+    if large is None:
+        return None
+    sources = Sources(config_file, kept["config"], kept["services"], kept["lists"], large)
     return sources if sources.revision == kept.get("revision") else None
+
+
+def _large_files(kept: Any) -> dict[str, LargeFile] | None:
+    """Large lists by what they were; their compiled index is kept, or their files are still the same."""
+    try:
+        return {str(id_): LargeFile(Path(path), str(digest)) for id_, (path, digest) in kept.items()}
+    except (AttributeError, TypeError, ValueError):
+        return None
 
 
 def _identity(config_file: Path) -> str:
@@ -71,13 +70,10 @@ def _identity(config_file: Path) -> str:
 
 def _kept(state: Path) -> dict[str, Any]:
     """The saved object; empty where there is none, or where somebody else could have written it."""
+    octets = read_private(state / FILE_NAME, _MAX_OCTETS)
     try:
-        with os.fdopen(os.open(state / FILE_NAME, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-            status = os.fstat(file.fileno())
-            if status.st_uid not in (os.geteuid(), 0) or status.st_mode & 0o022 or status.st_size > _MAX_OCTETS:
-                return {}
-            kept = json.load(file)
-    except (OSError, ValueError, RecursionError):
+        kept = json.loads(octets or b"")
+    except (ValueError, RecursionError):
         return {}
     return kept if isinstance(kept, dict) and kept.get("format") == _FORMAT else {}
 

@@ -68,6 +68,16 @@ class ServiceDomain:
     note: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class App:
+    """An application of a service, for whoever manages devices."""
+
+    platform: str
+    id: str
+    """As the platform's store knows it."""
+    source: str = ""
+
+
 UNKNOWN_COUNTRY = "ZZ"
 """ISO 3166 user-assigned code: where the vendor sits, or data lie, has not been established."""
 
@@ -96,11 +106,20 @@ class Service:
     serves_models: tuple[str, ...] = ()
     """Open-weight families of other makers that run here (``deepseek``): a service is not a model."""
     models_evidence: str = ""
+    on_premises: bool | None = None
+    """Whether the vendor offers it for the organisation's own machines; None: not established."""
+    on_premises_source: str = ""
+    apps: tuple[App, ...] = ()
     ended: date | None = None
     """Day on which the service closed; None: it is active as far as is known."""
     reviewed: date | None = None
     """Day on which the entry was last read against its sources."""
     note: str = ""
+
+    @property
+    def status(self) -> str:
+        """``active`` as far as is known, or ``ended``."""
+        return "active" if self.ended is None else "ended"
 
     @property
     def vendor_countries(self) -> frozenset[str]:

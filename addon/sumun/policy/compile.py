@@ -9,7 +9,7 @@ from sumun.model.rule import Exemption, Rule
 from sumun.model.segment import Segment
 from sumun.model.service import Pattern, Service
 from sumun.policy.conditions import CompiledRule
-from sumun.policy.domain_index import DomainIndex
+from sumun.policy.domain_index import DomainIndex, NameIndex
 from sumun.policy.engine import Listing, Policy
 from sumun.policy.grants import exemption_rule
 from sumun.policy.segment_table import SegmentTable
@@ -24,6 +24,8 @@ class PolicySource:
     """Global rules, before every segment's own."""
     services: Sequence[Service] = ()
     lists: Mapping[str, Sequence[Pattern]] = field(default_factory=dict)
+    large_lists: NameIndex[str] | None = None
+    """Further lists, looked up where they are rather than taken into the index."""
     exemptions: Sequence[Exemption] = ()
     unknown_clients: str | None = None
     """Name of the segment that clients of no segment are served as; None: they are refused."""
@@ -41,6 +43,7 @@ def compile_policy(source: PolicySource) -> Policy:
         index=DomainIndex(_listings(source)),
         rules={s.name: (*common, *map(CompiledRule.of, s.rules)) for s in source.segments},
         exemptions=frozenset(exemption.rule.id for exemption in exemptions),
+        large_lists=source.large_lists,
         unknown_clients=next((s for s in source.segments if s.name == source.unknown_clients), None),
     )
 

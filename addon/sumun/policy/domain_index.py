@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from sumun.model.name import DomainName
 from sumun.model.service import Match, Pattern
@@ -18,6 +19,14 @@ class _Node[T]:
     suffix: list[T] = field(default_factory=list)
     globs: list[tuple[re.Pattern[str], T]] = field(default_factory=list)
     """Filed under the literal labels that follow the last asterisk, the longest pattern first."""
+
+
+class NameIndex[T](Protocol):
+    """What finds entries by name."""
+
+    def lookup(self, name: DomainName) -> list[list[T]]:
+        """All entries that cover the name, in groups from the most specific to the widest, none of them empty."""
+        ...
 
 
 class DomainIndex[T]:

@@ -14,7 +14,7 @@ from sumun.model.rule import Action, Mode, Rule
 from sumun.model.segment import UNKNOWN_SEGMENT, Segment
 from sumun.model.service import Service, ServiceDomain
 from sumun.policy.conditions import MATCHES, CompiledRule, Facts, missing
-from sumun.policy.domain_index import DomainIndex
+from sumun.policy.domain_index import DomainIndex, NameIndex
 from sumun.policy.grants import NOTHING_GRANTED, Grants
 from sumun.policy.schedule import holds, next_change
 from sumun.policy.segment_table import SegmentTable
@@ -66,6 +66,8 @@ class Policy:
     """For each segment: exemptions, global rules and its own, in the order they are asked."""
     exemptions: frozenset[str]
     """Ids of the rules above that stand for exemptions."""
+    large_lists: NameIndex[str] | None = None
+    """Lists that are kept apart from the index, since there are too many names on them."""
     unknown_clients: Segment | None = None
     """The segment that clients of no segment are served as; None: they are refused."""
     grants: Grants = NOTHING_GRANTED
@@ -123,6 +125,8 @@ class Policy:
             return Facts(None)
         groups = self.index.lookup(request.name)
         lists = frozenset(entry for group in groups for entry in group if isinstance(entry, str))
+        if self.large_lists is not None:
+            lists = lists.union(*self.large_lists.lookup(request.name))
         possible: list[Service] = []
         for service, domain in _service_domains(groups):
             belongs = _belongs(domain, request.path)

@@ -79,6 +79,8 @@ class Metrics:
             "failure_decisions_total", "Verdicts taken because something failed", "point", "segment", "mode"
         )
 
+        self.list_updates = counter("list_updates_total", "Attempts to update a subscribed list", "list", "outcome")
+
     def families(self) -> list[Metric]:
         """Name, type and help of every metric here, without values."""
         return [family for metric in vars(self).values() for family in metric.describe()]

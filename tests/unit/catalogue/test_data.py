@@ -150,3 +150,18 @@ def test_every_source_is_explained() -> None:
     used = {source.removeprefix("~").partition(":")[0] for s in services() for d in s.domains for source in d.sources}
     assert len(used) > 20
     assert used - explained == set()
+
+
+def test_what_runs_on_ones_own_machines_is_known_for_every_local_runtime() -> None:
+    local = [s for s in services() if s.category == "local-runtime-download"]
+    assert len(local) >= 7
+    assert [s.id for s in local if s.on_premises is not True] == []
+    offered = [s for s in services() if s.on_premises is not None]
+    assert [s.id for s in offered if not s.on_premises_source] == []
+
+
+def test_apps_are_named_once_and_with_their_source() -> None:
+    apps = [app for s in services() for app in s.apps]
+    assert len(apps) >= 12
+    assert len({(app.platform, app.id) for app in apps}) == len(apps)
+    assert [app for app in apps if not app.source] == []

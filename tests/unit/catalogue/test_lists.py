@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sumun.catalogue.lists import FORMATS, MAX_LINE, Entry, Refused, parse_list
+from sumun.catalogue.lists import FORMATS, MAX_LINE, Entry, Refused, format_of, parse_list
 from sumun.model.name import DomainName, parse_host
 from sumun.model.service import Match, Pattern
 
@@ -48,6 +48,12 @@ def refusals(text: str, format_: str) -> list[Refused]:
         ("unbound", "server:", []),
         ("dstdomain", ".a.example", [("a.example", SUFFIX)]),
         ("dstdomain", "a.example", [("a.example", EXACT)]),
+        ("rpz", "a.example CNAME .", [("a.example", EXACT)]),
+        ("rpz", "*.a.example 60 IN CNAME *. ; why", [("a.example", SUFFIX)]),
+        ("rpz", "a.example IN A 192.0.2.1", [("a.example", EXACT)]),
+        ("rpz", "@ 3600 IN SOA localhost. root.localhost. (", []),
+        ("rpz", "    2026112201 ; serial", []),
+        ("rpz", "$ORIGIN rpz.example.", []),
         ("urls", "https://user:pw@A.example:8443/", [("a.example", EXACT)]),
         ("urls", "http://a.example", [("a.example", EXACT)]),
         ("v2fly", "a.example @cn &other", [("a.example", SUFFIX)]),
@@ -156,3 +162,30 @@ def test_the_short_way_for_ordinary_names_agrees_with_the_parser(name: str, end:
             match = Match.SUFFIX if text.startswith(".") else Match.EXACT
             assert item.pattern == Pattern.parse(text.removeprefix("."), match)
             assert isinstance(parse_host(text.removeprefix(".")), DomainName)
+
+
+SAMPLES = {
+    "adblock": "! title\n||a.example^\nb.example\n@@||c.example^\n",
+    "dnsmasq": "# x\naddress=/a.example/#\nlocal=/b.example/\n",
+    "domains": "# x\na.example\n*.b.example\n",
+    "hosts": "127.0.0.1 localhost\n0.0.0.0 a.example\n0.0.0.0 b.example\n",
+    "rpz": "$TTL 60\n@ SOA x. y. 1 2 3 4 5\n  NS x.\na.example CNAME .\n*.a.example CNAME .\n",
+    "unbound": 'server:\nlocal-zone: "a.example." always_nxdomain\n',
+    "urls": "https://a.example/\nhttp://b.example\n",
+    "v2fly": "domain:a.example\nfull:b.example\nc.example @cn\n",
+}
+
+
+@pytest.mark.parametrize("format_", SAMPLES)
+def test_the_format_is_told_from_the_text(format_: str) -> None:
+    assert format_of(SAMPLES[format_]) == format_
+    assert entries(SAMPLES[format_], "auto") == entries(SAMPLES[format_], format_) != []
+
+
+def test_what_is_in_no_format_is_refused_and_not_lost() -> None:
+    assert len(refusals("what is\nthis here\n", "auto")) == 2
+
+
+def test_only_what_blocks_is_taken_from_a_zone() -> None:
+    text = "a.example CNAME rpz-passthru.\n32.1.2.0.192.rpz-ip CNAME .\na.example TXT x\n\tCNAME .\n"
+    assert [refusal.line for refusal in refusals(text, "rpz")] == [1, 2, 3, 4]

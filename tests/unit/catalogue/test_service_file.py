@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sumun.catalogue.service_file import ServiceFault, parse_service
-from sumun.model.service import Match, Pattern, Service
+from sumun.model.service import App, Match, Pattern, Service
 from tests.unit.catalogue.corpus import files
 
 FULL = """\
@@ -30,6 +30,8 @@ domains:
   - {name: "*-api.cloud.example", role: api, matches: [eu-api.cloud.example], spares: [api.cloud.example], sources: [a]}
   - {name: search.example, role: web, shared: true, paths: [/ai], sources: [a], note: inside the search}
   - {name: carved.other.example, role: web, within: other, sources: [a]}
+on_premises: {offered: false, source: inferred}
+apps: [{platform: android, id: example.sample, source: inferred}]
 """
 
 
@@ -49,6 +51,8 @@ def test_reads_every_key() -> None:
     assert (service.data_countries, service.data_basis) == (frozenset({"NO", "SE"}), "privacy policy")
     assert (service.serves_models, service.models_evidence) == (("deepseek",), "seen")
     assert (service.ended, service.reviewed, service.note) == (date(2026, 4, 9), date(2026, 11, 22), "read twice")
+    assert (service.on_premises, service.on_premises_source, service.status) == (False, "inferred", "ended")
+    assert service.apps == (App("android", "example.sample", "inferred"),)
     assert [d.pattern for d in service.domains] == [
         Pattern("sample.example"),
         Pattern("sample.cloud.example", Match.EXACT),
@@ -68,6 +72,7 @@ def test_what_is_left_out_is_unknown() -> None:
     )
     assert (service.vendor_country, service.parent, service.data_countries) == ("ZZ", None, frozenset())
     assert (service.ended, service.serves_models) == (None, ())
+    assert (service.on_premises, service.apps, service.status) == (None, (), "active")
 
 
 @pytest.mark.parametrize(
@@ -162,4 +167,4 @@ def test_a_damaged_file_is_a_service_or_a_fault(data: st.DataObject) -> None:
     else:
         assert domains
         return
-    assert 1 <= line <= damaged.count("\n") + 2
+    assert 1 <= line <= len(damaged.splitlines()) + 2  # YAML breaks lines at U+0085 too

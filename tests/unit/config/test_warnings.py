@@ -71,11 +71,6 @@ def warnings(text: str) -> list[str]:
             "are in `b`, since the longest prefix decides",
         ),
         (
-            RULES[:-7] + "lists: [{id: l, url: 'https://l.example/'}]\n",
-            "c.yaml:3: /lists/0/url: lists are not downloaded in this version: put a copy at `var/lists/l.txt`; "
-            "until then its rules match nothing",
-        ),
-        (
             RULES[:-7] + "listen: {pages: {address: 0.0.0.0}}\n",
             "c.yaml:3: /listen/pages/address: sinkholed clients would be told `0.0.0.0`: name the address at which "
             "they reach this host",

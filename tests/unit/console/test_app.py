@@ -26,7 +26,7 @@ async def _fails() -> None:
 
 def app(metrics: Callable[[], bytes] = lambda: b"sumun_x 1\n", *, ready: bool = True) -> Starlette:
     probes = {"dns": _works, "proxy": _works if ready else _fails}
-    readiness = Readiness(lambda: LoadedView("5f1d0c2ab9e4", []), probes)
+    readiness = Readiness(lambda: LoadedView("5f1d0c2ab9e4", []), probes, clock=lambda: NOON)
     return application(metrics=metrics, readiness=readiness, clock=lambda: NOON, hosts=["sumun.example"])
 
 

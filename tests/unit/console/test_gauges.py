@@ -28,7 +28,10 @@ VIEW = LoadedView(
         )
     ],
     rules=[rule("first", "block", schedule=Schedule(until=NOON))],
-    lists={"partners": ListView(entries=120, refused_lines=2, last_success=NOON), "new": ListView(0, 0)},
+    lists={
+        "partners": ListView(entries=120, refused_lines=2, last_success=NOON),
+        "new": ListView(0, 0, None, "no route", subscribed=True),
+    },
     last_reload_ok=False,
     last_success=NOON,
 )
@@ -73,6 +76,7 @@ def test_policy_rules_and_lists(tmp_path: Path) -> None:
         'sumun_list_refused_lines{list="partners"}': 2,
         'sumun_list_refused_lines{list="new"}': 0,
         'sumun_list_last_success_timestamp_seconds{list="partners"}': NOON.timestamp(),
+        'sumun_list_last_update_successful{list="new"}': 0,
     }
 
 
@@ -96,7 +100,7 @@ def test_no_certificate_is_no_series(tmp_path: Path, content: bytes | None) -> N
 
 def test_every_gauge_is_documented(tmp_path: Path) -> None:
     names = [family.name for family in ConsoleCollector(lambda: VIEW, tmp_path / "none").collect()]
-    assert len(names) == 9
+    assert len(names) == 10
     assert [name for name in names if f"| `{name}` |" not in REFERENCE] == []
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sumun.catalogue.built_in import BUILT_IN
 from sumun.config.fault import ConfigError
 from sumun.loading.build import ListStatistics, build, build_services
 from sumun.loading.sources import Sources, read_services, read_sources
@@ -44,6 +45,51 @@ def test_what_became_of_a_list_is_told() -> None:
     assert (near.entries, near.refused, near.present) == (2, 2, True)
     assert [refusal.line for refusal in near.refusals] == [3, 4]
     assert loaded.lists["far"] == ListStatistics()
+
+
+def with_built_in(text: str, **lists: str) -> Sources:
+    folder = REPOSITORY / "blocklists" / "lists"
+    return sources(text, **{path.stem: path.read_text("utf-8") for path in folder.glob("*.txt")}, **lists)
+
+
+def test_the_lists_that_come_with_sumun_need_no_declaration() -> None:
+    rules = "rules: [{id: r, action: block, lists: [dns-bypass, tunnels, deepseek-lookalikes]}]\n"
+    texts = with_built_in(CONFIG + rules)
+    found = build(texts).lists
+    assert {id_: stats.refused for id_, stats in found.items()} == dict.fromkeys(BUILT_IN, 0)
+    assert action(texts, "mask.icloud.com") is Action.BLOCK
+    assert action(texts, "nordvpn.com") is Action.BLOCK
+    for shared in ("cloudfront.net", "d111.cloudfront.net", "x.fastly.net", "ajax.googleapis.com", "www.bing.com"):
+        assert action(texts, shared) is Action.ALLOW, shared
+
+
+def test_a_misspelt_list_is_told_from_those_that_come_with_sumun() -> None:
+    rules = "rules: [{id: r, action: block, lists: [dns-bypas, never-block]}]\nlists: [{id: tunnels, path: x}]\n"
+    with pytest.raises(ConfigError) as caught:
+        build(with_built_in(CONFIG + rules))
+    assert [fault.message for fault in caught.value.faults] == [
+        "unknown list `dns-bypas`; did you mean `dns-bypass`?",
+        "unknown list `never-block`: it has to stand under `lists`",
+        "list `tunnels` comes with Sumun: choose another id",
+    ]
+
+
+def test_no_list_takes_down_what_others_need() -> None:
+    lists = "lists: [{id: near, path: x.txt}, {id: own, path: y.txt, guard: false}]\n"
+    text = CONFIG + "upstreams: ['https://resolver.example/q']\n" + lists
+    hostile = "bing.com\nexample.org\nresolver.example\n*-intake-datadoghq.com\ncom\n.\napple.com\n"
+    loaded = build(with_built_in(text, near=hostile, own="bing.com\n"))
+    near = loaded.lists["near"]
+    assert near.entries == 1
+    assert {r.line: r.why.partition(":")[0] for r in near.refusals} == {
+        1: "`bing.com` would take down `bing.com`, which others need",
+        3: "`resolver.example` would take down `resolver.example`, which others need",
+        4: "`*-intake-datadoghq.com` could match names of many owners",
+        5: "`com` has no dot",
+        6: "name is empty",
+        7: "`apple.com` would take down `apple-relay.apple.com`, which others need",
+    }
+    assert loaded.lists["own"].entries == 1
 
 
 def test_faults_of_all_files_come_together() -> None:

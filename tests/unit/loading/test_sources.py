@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from sumun.catalogue.built_in import RESERVED
 from sumun.loading.build import build
 from sumun.loading.sources import LoadError, Sources, catalogue_folder, read_sources
 from tests.unit.loading.support import config
+
+
+def declared(sources: Sources) -> dict[str, str]:
+    assert set(sources.lists) >= RESERVED
+    return {id_: text for id_, text in sources.lists.items() if id_ not in RESERVED}
 
 
 def test_configuration_catalogue_and_lists_are_read(tmp_path: Path) -> None:
@@ -24,14 +30,14 @@ def test_configuration_catalogue_and_lists_are_read(tmp_path: Path) -> None:
     sources = read_sources(path)
     assert sources.config == path.read_text()
     assert "services/deepseek.yaml" in sources.services
-    assert sources.lists == {"near": "one.example\n", "far": "two.example\n"}
+    assert declared(sources) == {"near": "one.example\n", "far": "two.example\n"}
 
 
 def test_lists_are_found_in_a_faulty_configuration_too(tmp_path: Path) -> None:
     local = tmp_path / "local.txt"
     local.write_text("one.example\n")
     path = config(tmp_path, action="blok", more=f"lists: [{{id: near, path: {local}}}]\n")
-    assert read_sources(path).lists == {"near": "one.example\n"}
+    assert declared(read_sources(path)) == {"near": "one.example\n"}
 
 
 def test_the_catalogue_of_a_checkout_is_that_of_the_checkout() -> None:

@@ -1,0 +1,108 @@
+"""Compiles large lists into one file, in a process of its own: ``python -m sumun.loading.compiler`` reads a job.
+
+A process of its own, since a million names take seconds and memory that a serving process has not to spare.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from sumun.catalogue.guard import NOBODY, Guard
+from sumun.catalogue.lists import Entry, Refused, parse_list
+from sumun.loading.sources import MAX_LIST, LoadError
+from sumun.model.name import DomainName
+from sumun.model.service import Match, Pattern
+from sumun.policy.packed_index import pack
+
+REFUSALS_KEPT = 100
+"""Refusals of one list that are kept to be shown; all are counted."""
+_MAX_GLOBS = 10_000
+"""Of one list: each costs every look-up below its tail, and is held in every process."""
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LargeList:
+    """One list of a job."""
+
+    id: str
+    format: str
+    path: str
+    sha256: str
+    guard: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What goes into one index."""
+
+    lists: tuple[LargeList, ...]
+    guarded: tuple[str, ...]
+    """Names that no list with ``guard`` may take down."""
+
+    @property
+    def key(self) -> str:
+        """The same for what gives the same index, and for nothing else."""
+        content = [_FORMAT, [[e.id, e.format, e.sha256, e.guard] for e in self.lists], self.guarded]
+        return sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+
+def compiled(job: Job) -> Iterator[bytes | memoryview]:
+    """The index piece by piece; raises LoadError where a list is no longer what the job says."""
+    about: dict[str, Any] = {"lists": {}}
+    return pack(_entries(job, about["lists"]), about)
+
+
+def _entries(job: Job, told: dict[str, Any]) -> Iterator[tuple[Pattern, str]]:
+    guard = Guard(map(DomainName, job.guarded))
+    for entry in job.lists:
+        refusals: list[Refused] = []
+        refused = globs = 0
+        for item in parse_list(_text(entry), entry.format, guard if entry.guard else NOBODY):
+            if isinstance(item, Entry):
+                globs += item.pattern.match is Match.GLOB
+                if item.pattern.match is not Match.GLOB or globs <= _MAX_GLOBS:
+                    yield item.pattern, entry.id
+                    continue
+                item = Refused(0, item.pattern.text, f"more than {_MAX_GLOBS:,} patterns with an asterisk")  # noqa: PLW2901 - an entry too many is a refusal
+            refused += 1
+            if len(refusals) < REFUSALS_KEPT:
+                refusals.append(item)
+        told[entry.id] = {"refused": refused, "refusals": [asdict(refusal) for refusal in refusals]}
+
+
+def _text(entry: LargeList) -> str:
+    with Path(entry.path).open("rb") as file:
+        octets = file.read(MAX_LIST + 1)
+    if sha256(octets).hexdigest() != entry.sha256:
+        raise LoadError(f"reading `{entry.path}`: it changed while it was read")
+    try:
+        return octets.decode()
+    except UnicodeDecodeError as why:
+        line = octets.count(b"\n", 0, why.start) + 1
+        raise LoadError(f"reading `{entry.path}`: line {line} is not UTF-8: save the file as UTF-8") from None
+
+
+def main() -> int:
+    """Read a job from standard input, write the index to standard output; 1 with a message on standard error."""
+    os.nice(10)  # whoever serves goes first
+    given = json.load(sys.stdin)
+    job = Job(tuple(LargeList(**entry) for entry in given["lists"]), tuple(given["guarded"]))
+    try:
+        for piece in compiled(job):
+            sys.stdout.buffer.write(piece)
+    except (LoadError, OSError, ValueError) as why:
+        sys.stderr.write(str(why))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Large lists are compiled once, apart from the policy, and found again by whoever needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sumun.config.fault import ConfigError
+from sumun.loading import last_good
+from sumun.loading.active import ActivePolicy
+from sumun.loading.build import build
+from sumun.loading.sources import LARGE, read_sources
+from sumun.model.decision import Decision
+from sumun.model.rule import Action
+from tests.support.builders import NOON, request
+from tests.unit.loading.support import clock, config
+
+REFUSED = "not a name\nbing.com\ncom\n"
+RULES = """\
+lists: [{{id: far, path: {folder}/far.txt}}, {{id: near, path: {folder}/near.txt}}]
+rules: [{first}{{id: f, action: block, lists: [far]}}, {{id: n, action: monitor, lists: [near]}}]
+"""
+
+
+def large(folder: Path, extra: str = "") -> None:
+    lines = "".join(f"name-number-{n}.a.example\n" for n in range(LARGE // 20))
+    (folder / "far.txt").write_text(extra + REFUSED + lines)
+    assert (folder / "far.txt").stat().st_size > LARGE
+    (folder / "near.txt").write_text("near.example\n")
+
+
+def deployment(folder: Path, first: str = "", extra: str = "") -> Path:
+    if not (folder / "far.txt").exists() or extra:
+        large(folder, extra)
+    return config(folder, more=RULES.format(folder=folder, first=first))
+
+
+def action(active: ActivePolicy, name: str) -> Action:
+    outcome = active.policy().decide(request("10.0.0.7", name), at=NOON)
+    assert isinstance(outcome, Decision)
+    return outcome.action
+
+
+def indexes(folder: Path) -> dict[str, int]:
+    """Name and inode of each compiled file."""
+    return {path.name: path.stat().st_ino for path in (folder / "state" / "lists").glob("compiled-*")}
+
+
+def test_rules_meet_a_large_list_as_they_meet_any_other(tmp_path: Path) -> None:
+    active = ActivePolicy.start(deployment(tmp_path), clock)
+    found = [action(active, name) for name in ("x.name-number-7.a.example", "near.example", "other.a.example")]
+    assert found == [Action.BLOCK, Action.MONITOR, Action.ALLOW]
+    far = active.current.lists["far"]
+    assert (far.entries, far.refused, far.present) == (LARGE // 20, 3, True)
+    assert [refusal.line for refusal in far.refusals] == [1, 2, 3]
+    (name,) = indexes(tmp_path)
+    assert stat.S_IMODE((tmp_path / "state" / "lists" / name).stat().st_mode) == 0o600
+
+
+def test_large_or_small_a_list_means_the_same(tmp_path: Path) -> None:
+    sources = read_sources(deployment(tmp_path))
+    assert sources.large.keys() == {"far"}
+    whole = replace(sources, lists={**sources.lists, "far": (tmp_path / "far.txt").read_text()}, large={})
+    one, other = build(sources), build(whole)
+    assert one.lists["far"].entries == other.lists["far"].entries
+    assert [r.why for r in one.lists["far"].refusals] == [r.why for r in other.lists["far"].refusals]
+
+
+def test_an_edit_of_a_rule_takes_effect_without_compiling_the_list_again(tmp_path: Path) -> None:
+    active = ActivePolicy.start(deployment(tmp_path), clock)
+    before = indexes(tmp_path)
+    deployment(tmp_path, first="{id: mine, action: allow, domains: [name-number-7.a.example]}, ")
+    assert asyncio.run(active.reload())
+    assert action(active, "name-number-7.a.example") is Action.ALLOW
+    assert action(active, "name-number-8.a.example") is Action.BLOCK
+    assert indexes(tmp_path) == before
+
+
+def test_a_changed_list_is_compiled_again_and_a_start_without_changes_is_not(tmp_path: Path) -> None:
+    active = ActivePolicy.start(deployment(tmp_path), clock)
+    before = indexes(tmp_path)
+    ActivePolicy.start(deployment(tmp_path), clock)
+    assert indexes(tmp_path) == before
+    deployment(tmp_path, extra="fresh.example\n")
+    assert asyncio.run(active.reload())
+    assert action(active, "fresh.example") is Action.BLOCK
+    assert indexes(tmp_path).keys() > before.keys()
+
+
+def test_a_damaged_index_is_made_again(tmp_path: Path) -> None:
+    ActivePolicy.start(deployment(tmp_path), clock)
+    (name,) = indexes(tmp_path)
+    path = tmp_path / "state" / "lists" / name
+    octets = bytearray(path.read_bytes())
+    octets[len(octets) // 2] ^= 1
+    path.write_bytes(octets)
+    assert action(ActivePolicy.start(deployment(tmp_path), clock), "name-number-7.a.example") is Action.BLOCK
+    assert path.read_bytes() != octets
+
+
+def test_the_last_good_policy_keeps_its_large_list(tmp_path: Path) -> None:
+    ActivePolicy.start(deployment(tmp_path), clock)
+    kept = json.loads((tmp_path / "state" / last_good.FILE_NAME).read_text())
+    assert "far" not in kept["lists"]
+    (tmp_path / "far.txt").write_text("<html>" * LARGE)
+    deployment(tmp_path, first="{id: broken, action: blok}, ")
+    active = ActivePolicy.start(tmp_path / "sumun.yaml", clock)
+    assert not active.last_reload_ok
+    assert action(active, "name-number-7.a.example") is Action.BLOCK
+
+
+def test_without_its_index_a_last_good_policy_is_refused_with_the_faults(tmp_path: Path) -> None:
+    ActivePolicy.start(deployment(tmp_path), clock)
+    for name in indexes(tmp_path):
+        (tmp_path / "state" / "lists" / name).unlink()
+    large(tmp_path, "changed.example\n")
+    deployment(tmp_path, first="{id: broken, action: blok}, ")
+    with pytest.raises(ConfigError, match="blok"):
+        ActivePolicy.start(tmp_path / "sumun.yaml", clock)
+
+
+def test_old_indexes_are_removed(tmp_path: Path) -> None:
+    active = ActivePolicy.start(deployment(tmp_path), clock)
+    for n in range(4):
+        deployment(tmp_path, extra=f"fresh{n}.example\n")
+        assert asyncio.run(active.reload())
+    assert len(indexes(tmp_path)) == 3
+    assert action(active, "fresh3.example") is Action.BLOCK
+
+
+def test_a_large_list_that_is_not_utf_8_is_a_fault(tmp_path: Path) -> None:
+    path = deployment(tmp_path)
+    (tmp_path / "far.txt").write_bytes(b"a.example\n" + "수문\n".encode("euc-kr") * LARGE)
+    with pytest.raises(ConfigError, match="line 2 is not UTF-8"):
+        ActivePolicy.start(path, clock)

@@ -1,0 +1,64 @@
+"""The buffer of a packed index: what it keeps, and what is noticed when it is damaged."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+
+import pytest
+
+from sumun.model.name import DomainName
+from sumun.model.service import Match, Pattern
+from sumun.policy.packed_index import DamagedIndex, PackedIndex, pack
+
+ENTRIES = [(Pattern(f"n{n}.example"), "far") for n in range(1000)] + [
+    (Pattern("n1.example"), "near"),
+    (Pattern("n1.example", Match.EXACT), "far"),
+    (Pattern("*-x.n2.example", Match.GLOB), "near"),
+]
+OCTETS = b"".join(pack(ENTRIES, {"lists": {"far": 1}}))
+
+
+def test_what_is_kept_beside_the_entries_comes_back() -> None:
+    index = PackedIndex(OCTETS)
+    assert (len(index), index.about) == (1000, {"lists": {"far": 1}})
+
+
+def test_lists_share_names() -> None:
+    index = PackedIndex(OCTETS)
+    assert index.lookup(DomainName("n1.example")) == [["far"], ["far", "near"]]
+    assert index.lookup(DomainName("a-x.n2.example")) == [["near"], ["far"]]
+    assert index.lookup(DomainName("example")) == index.lookup(DomainName("n1000.example")) == []
+
+
+def test_every_name_is_found_and_no_other() -> None:
+    index = PackedIndex(OCTETS)
+    assert all(index.covers(DomainName(f"a.b.c.n{n}.example")) for n in range(1000))
+    assert not any(index.covers(DomainName(f"n{n}.example")) for n in range(1000, 9000))
+
+
+def test_the_same_entries_give_the_same_octets_and_an_empty_index_answers() -> None:
+    assert b"".join(pack(reversed(ENTRIES[:1000]), {})) == b"".join(pack(ENTRIES[:1000], {}))
+    assert PackedIndex(b"".join(pack([], {}))).lookup(DomainName("a.example")) == []
+
+
+def test_it_is_used_where_it_lies(tmp_path: Path) -> None:
+    path = tmp_path / "index"
+    path.write_bytes(OCTETS)
+    with path.open("rb") as file:
+        index = PackedIndex(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    assert index.covers(DomainName("n999.example"))
+
+
+@pytest.mark.parametrize("place", [*range(0, 64, 7), 200, len(OCTETS) // 2, len(OCTETS) - 1])
+def test_a_changed_octet_is_noticed(place: int) -> None:
+    changed = bytearray(OCTETS)
+    changed[place] ^= 1
+    with pytest.raises(DamagedIndex):
+        PackedIndex(bytes(changed))
+
+
+@pytest.mark.parametrize("octets", [b"", b"sumunix1", OCTETS[:100], OCTETS[:-8], b"sumunix0" + OCTETS[8:]])
+def test_what_is_cut_off_or_of_another_version_is_noticed(octets: bytes) -> None:
+    with pytest.raises(DamagedIndex):
+        PackedIndex(octets)
