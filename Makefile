@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-dns lock clean
+.PHONY: help setup run test check bench bench-dns bench-proxy lock clean
 
 CONFIG ?= config/sumun.yaml
 # workers for the tests; they start real servers, and two cores are the smallest machine we think of
@@ -8,7 +8,7 @@ TESTS ?= tests
 BIN := .venv/bin
 
 help:  ## list what one can do
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## make .venv/ with everything, to run and to develop (PYTHON=... to choose the interpreter)
 	@tools/setup dev
@@ -30,10 +30,13 @@ check: setup  ## formatting, lints, types, import contracts, documents, configur
 		echo "sumun check --config $$file"; $(BIN)/sumun check --config $$file || exit 1; done
 
 bench: setup  ## measure, on this machine
-	@for file in $(wildcard benchmarks/*.py); do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+	@for file in lists sinkhole proxy; do echo "== $$file"; $(BIN)/python benchmarks/$$file.py || exit 1; done
 
-bench-dns: setup  ## measure the sinkhole beside its peers that are installed, and write the table down
-	@$(BIN)/python benchmarks/dns.py --write docs/reference/benchmarks.md
+bench-dns: setup  ## measure the sinkhole beside its peers, into docs/reference/benchmarks.md
+	@$(BIN)/python benchmarks/sinkhole.py
+
+bench-proxy: setup  ## measure the proxy beside Squid and bare mitmproxy, into docs/reference/benchmarks.md
+	@$(BIN)/python benchmarks/proxy.py
 
 lock: setup  ## write the lock files anew from pyproject.toml, for every platform and Python version
 	@tools/lock $(UPGRADE)

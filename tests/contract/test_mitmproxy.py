@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import inspect
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import (
     GetHttpConnection,
     HTTPMode,
+    HttpStream,
     RequestData,
     RequestHeaders,
 )
@@ -170,3 +172,10 @@ def test_trap_a_tunnel_to_port_53_becomes_dns(port: int, layer: type) -> None:
 def test_trap_a_missing_authority_is_silently_made(tmp_path: Path) -> None:
     CertStore.from_store(tmp_path, "mitmproxy", 2048)
     assert (tmp_path / "mitmproxy-ca.pem").exists()
+
+
+def test_a_stream_takes_another_way_to_deal_with_failures() -> None:
+    """Our page for an origin that fails is made there."""
+    assert "handle_protocol_error" in vars(HttpStream)
+    assert "yield from self.handle_protocol_error(" in inspect.getsource(HttpStream.make_server_connection)
+    assert "if not self.response and status is not None" in inspect.getsource(Http1Server.send)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sumun.model.segment import FailMode
+from sumun.model.segment import FailMode, Handling, ProxyPolicy
 from sumun.model.verdict import DataExposed, Point, Verdict
 from sumun.policy.engine import Policy
 from tests.support.builders import CHATGPT, DEEPSEEK, policy, rule, segment
@@ -22,7 +22,7 @@ OPEN, BLOCKED, STRANGER = "127.0.0.1", "127.0.0.3", "127.0.0.9"
 
 def three_ways() -> Policy:
     return policy(
-        segment("hq", "127.0.0.1/32"),
+        segment("hq", "127.0.0.1/32", proxy=ProxyPolicy(other_protocols=Handling.ALLOW)),
         segment("military", "127.0.0.3/32", rules=[rule("no-ai", "block", categories=["*"])]),
         services=[DEEPSEEK, CHATGPT],
     )

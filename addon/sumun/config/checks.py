@@ -107,6 +107,8 @@ def check_listeners(listen: Listen, fault: Report) -> None:
         (("listen", "pages", "https"), listen.pages.address, listen.pages.https),
         (("listen", "console", "port"), listen.console.address, listen.console.port),
     ]
+    if listen.transparent:
+        places.append((("listen", "transparent", "port"), listen.transparent.address, listen.transparent.port))
     for n, (path, address, port) in enumerate(places):
         for taken, other, other_port in places[:n]:
             if port == other_port and _same(address, other):

@@ -11,16 +11,32 @@ from sumun.config.configuration import Config
 from sumun.config.document import read_document
 from sumun.config.fault import ConfigError, Fault
 from sumun.config.lists import check_lists, doubtful_lists
-from sumun.config.raw import RawConfig, RawList, RawOrganisation, RawResolver
+from sumun.config.raw import (
+    RawConfig,
+    RawList,
+    RawOrganisation,
+    RawProxyPolicy,
+    RawResolver,
+    RawTransparentListener,
+)
 from sumun.config.rules import Known, Report, build_exemption, build_rule
-from sumun.config.settings import Listen, Listener, ListSource, PagesListener, Resolving, Settings, Tolerance
+from sumun.config.settings import (
+    Listen,
+    Listener,
+    ListSource,
+    PagesListener,
+    Resolving,
+    Settings,
+    Tolerance,
+    TransparentListener,
+)
 from sumun.config.shape import Shaped, shape
 from sumun.config.surroundings import Surroundings
 from sumun.config.warnings import doubts
 from sumun.model.colour import Accent
 from sumun.model.organisation import Organisation
 from sumun.model.rule import Action, Exemption, Rule
-from sumun.model.segment import DnsPolicy, Segment
+from sumun.model.segment import DnsPolicy, ProxyPolicy, Segment
 
 
 def parse_config(text: str, *, file: str, services: Collection[str], categories: Collection[str]) -> Config:
@@ -122,8 +138,19 @@ def _segments(raw: RawConfig, known: Known, fault: Report) -> tuple[Segment, ...
             notice=segment.notice,
             contact=segment.contact,
             dns=DnsPolicy(segment.dns.answer, segment.dns.ttl, segment.dns.steer),
+            proxy=_proxy_policy(segment.proxy),
         )
         for name, segment in raw.segments.items()
+    )
+
+
+def _proxy_policy(raw: RawProxyPolicy) -> ProxyPolicy:
+    return ProxyPolicy(
+        frozenset(raw.connect_ports),
+        raw.no_server_name,
+        raw.address_literals,
+        raw.encrypted_client_hello,
+        raw.other_protocols,
     )
 
 
@@ -140,11 +167,13 @@ def _settings(raw: RawConfig) -> Settings:
             proxy=Listener(listen.proxy.address, listen.proxy.port, listen.proxy.workers),
             pages=PagesListener(listen.pages.address, listen.pages.address6, listen.pages.http, listen.pages.https),
             console=Listener(listen.console.address, listen.console.port),
+            transparent=_transparent(listen.transparent),
         ),
         upstreams=tuple(raw.upstreams),
         state=FilePath(raw.state),
         upstream_ca=None if raw.upstream_ca == "system" else FilePath(raw.upstream_ca),
         internal_destinations=tuple(raw.destinations.internal),
+        trusted_parents=tuple(listen.proxy.trusted),
         lists=tuple(map(_list_source, raw.lists)),
         resolving=_resolving(raw.resolver),
         zone=raw.zone,
@@ -162,6 +191,10 @@ def _resolving(raw: RawResolver) -> Resolving:
         rate_limit=raw.rate_limit,
         unlimited=tuple(raw.unlimited),
     )
+
+
+def _transparent(raw: RawTransparentListener | None) -> TransparentListener | None:
+    return TransparentListener(raw.address, raw.port, raw.leading) if raw else None
 
 
 def _list_source(raw: RawList) -> ListSource:

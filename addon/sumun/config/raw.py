@@ -26,11 +26,11 @@ from pydantic import (
 
 from sumun.config import moments, values
 from sumun.config.fault import Unreadable, not_a, quoted
-from sumun.config.settings import Upstream
+from sumun.config.settings import Leading, Upstream
 from sumun.config.upstreams import SYSTEM, upstream
 from sumun.model.name import DomainName, IPAddress
 from sumun.model.rule import Action, IPNetwork, Mode
-from sumun.model.segment import DnsAnswer, FailMode
+from sumun.model.segment import DnsAnswer, FailMode, Handling
 from sumun.model.service import Match, Pattern
 from sumun.model.text import Text
 
@@ -106,6 +106,19 @@ class RawProxyListener(_Raw):
     address: Address = IPv4Address("127.0.0.1")
     port: Port = 8080
     workers: Workers = Field(default=1, description="Processes that share the port.")
+    trusted: list[Network] = Field(
+        default=[], description="Parents whose PROXY header or X-Forwarded-For tells the client's address."
+    )
+
+
+class RawTransparentListener(_Raw):
+    """Where the firewall leads connections that were meant for somebody else."""
+
+    address: Address = IPv4Address("127.0.0.1")
+    port: Port = 8082
+    leading: Annotated[Leading, Field(strict=False)] = Field(
+        default=Leading.REDIRECT, description="How it does: redirect, or tproxy (needs CAP_NET_ADMIN)."
+    )
 
 
 class RawPagesListener(_Raw):
@@ -131,6 +144,9 @@ class RawListen(_Raw):
     proxy: RawProxyListener = RawProxyListener()
     pages: RawPagesListener = RawPagesListener()
     console: RawConsoleListener = RawConsoleListener()
+    transparent: RawTransparentListener | None = Field(
+        default=None, description="For nftables redirect or tproxy; without it there is no such listener."
+    )
 
 
 class RawResolver(_Raw):
@@ -272,6 +288,23 @@ class RawDnsPolicy(_Raw):
     steer: bool = Field(default=True, description="Bring names that need a page or an inspection to the proxy.")
 
 
+def _handling(text: str) -> Any:
+    return Field(default=Handling.REFUSE, description=text)
+
+
+type HowTo = Annotated[Handling, Field(strict=False)]
+
+
+class RawProxyPolicy(_Raw):
+    """The proxy's side of a segment: what is refused because it could hide something."""
+
+    connect_ports: Some[Port] = Field(default=[443], description="Ports that a CONNECT may lead to.")
+    no_server_name: HowTo = _handling("TLS without a server name.")
+    address_literals: HowTo = _handling("TLS to an address that no server name explains.")
+    encrypted_client_hello: HowTo = _handling("TLS that shows only the outer name of an encrypted ClientHello.")
+    other_protocols: HowTo = _handling("What is neither TLS nor HTTP, such as SSH.")
+
+
 class RawSegment(_Raw):
     """A named set of client networks; the longest prefix decides which segment a client is in."""
 
@@ -285,6 +318,7 @@ class RawSegment(_Raw):
         default=FailMode.CLOSED, description="What happens to a request when the filter itself fails."
     )
     dns: RawDnsPolicy = RawDnsPolicy()
+    proxy: RawProxyPolicy = RawProxyPolicy()
     rules: list[RawRule] = Field(default=[], description="The first that matches settles it.")
     default: Literal["allow", "monitor", "warn", "justify", "block"] = Field(
         default="allow", description="Where no rule does."

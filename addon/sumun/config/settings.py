@@ -33,6 +33,22 @@ class PagesListener:
     https: int
 
 
+class Leading(StrEnum):
+    """How the firewall leads connections to the proxy."""
+
+    REDIRECT = "redirect"
+    TPROXY = "tproxy"
+
+
+@dataclass(frozen=True, slots=True)
+class TransparentListener:
+    """Where connections arrive that clients meant for somebody else."""
+
+    address: IPAddress
+    port: int
+    leading: Leading = Leading.REDIRECT
+
+
 @dataclass(frozen=True, slots=True)
 class Listen:
     """All listeners of a host."""
@@ -41,6 +57,7 @@ class Listen:
     proxy: Listener
     pages: PagesListener
     console: Listener
+    transparent: TransparentListener | None = None
 
 
 class Transport(StrEnum):
@@ -134,6 +151,8 @@ class Settings:
     """Roots that origins are verified against; None: the system's."""
     internal_destinations: tuple[IPNetwork, ...] = ()
     """Private or loopback ranges that the proxy may dial all the same."""
+    trusted_parents: tuple[IPNetwork, ...] = ()
+    """Proxies and balancers that are believed when they tell whose connection it is."""
     lists: tuple[ListSource, ...] = field(default_factory=tuple)
     resolving: Resolving = Resolving()
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))

@@ -40,6 +40,32 @@ class DnsPolicy:
     """Answer names that need a page or an inspection with the proxy's own address."""
 
 
+class Handling(StrEnum):
+    """What the proxy does with a connection that it cannot see clearly."""
+
+    REFUSE = "refuse"
+    ALLOW = "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyPolicy:
+    """The proxy's side of a segment; every default is the strict one.
+
+    What the configuration names under ``destinations.internal`` may be reached by address and on any port.
+    """
+
+    connect_ports: frozenset[int] = frozenset({443})
+    """Ports that a CONNECT may lead to."""
+    no_server_name: Handling = Handling.REFUSE
+    """TLS without a server name."""
+    address_literals: Handling = Handling.REFUSE
+    """TLS to an address, where no server name tells whose it is."""
+    encrypted_client_hello: Handling = Handling.REFUSE
+    """TLS whose server name is only the outer one of an encrypted ClientHello."""
+    other_protocols: Handling = Handling.REFUSE
+    """What is neither TLS nor HTTP, such as SSH."""
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """Clients that share rules; the longest prefix decides which segment a client is in."""
@@ -55,3 +81,4 @@ class Segment:
     contact: str = ""
     """Whom its users ask; empty: the organisation's contact."""
     dns: DnsPolicy = field(default_factory=DnsPolicy)
+    proxy: ProxyPolicy = field(default_factory=ProxyPolicy)

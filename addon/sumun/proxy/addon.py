@@ -19,20 +19,24 @@ from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.layers import HttpLayer
 from mitmproxy.proxy.layers.http import HTTPMode
+from mitmproxy.proxy.layers.modes import TransparentProxy
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from sumun.content.llm_request import LIMIT, from_head, from_whole
 from sumun.model.name import DomainName, IPAddress, parse_host
-from sumun.model.verdict import DataExposed, Point, Verdict
+from sumun.model.rule import IPNetwork
+from sumun.model.verdict import DataExposed, Verdict
 from sumun.proxy import enforce, translate
-from sumun.proxy.bounds import BoundedBuffer, bound_body
+from sumun.proxy.bounds import BoundedBuffer, bound_body, stream_of
 from sumun.proxy.destination import Destination
+from sumun.proxy.failing import show_failures
 from sumun.proxy.forms import Forms
 from sumun.proxy.guard import GuardMode
 from sumun.proxy.http_point import HttpPoint
 from sumun.proxy.opening import Unreadable, client_hello
-from sumun.proxy.origin import NoWay, Origins
-from sumun.proxy.ruling import GateRuling, gate_ruling
+from sumun.proxy.origin import Forbidden, NoWay, Origins
+from sumun.proxy.parents import forwarded, is_parent
+from sumun.proxy.ruling import CONNECT_PORT, GateRuling, objection
 from sumun.proxy.vetted import VettedAddress
 
 logger = logging.getLogger(__name__)
@@ -69,6 +73,7 @@ class SumunAddon:
         *,
         point: HttpPoint,
         origins: Origins,
+        trusted: tuple[IPNetwork, ...] = (),
         forms: Forms | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
@@ -78,6 +83,7 @@ class SumunAddon:
         self.addons = [forms] if forms else []
         """What mitmproxy calls after this: children of an addon."""
         self._origins = origins
+        self._trusted = trusted
         self._options = options
         self._refused: set[str] = set()
         """Ids of connections, in mitmproxy's own modes, whose TLS must not be served."""
@@ -98,12 +104,16 @@ class SumunAddon:
         """Decide on what the head tells; what needs the body waits for ``request``."""
         request = flow.request
         enforce.without_upgrade_to_h2c(request)
+        if is_parent(translate.client_address(flow), self._trusted):
+            flow.metadata[translate.TOLD] = forwarded(request.headers.get_all("x-forwarded-for"), self._trusted)
+        handler = ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id)
+        if stream := stream_of(handler, flow):
+            show_failures(stream, self.point.upstream_failed)
         facts = from_head(request.method, _path(request), request.headers.get("content-type", ""))
         settled = self.point.settle(flow, facts, whole=False)
         if settled and not flow.response and _can_stream(request):
             request.stream = True
             return
-        handler = ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id)
         buffer = bound_body(handler, flow, LIMIT)
         flow.metadata[_BODY] = (buffer, settled)
 
@@ -156,6 +166,7 @@ class SumunAddon:
         try:
             destination = Destination(translate.host(address[0]), address[1])
             addresses = await self._origins.addresses(destination, here=translate.address(data.client.sockname[0]))
+            self._check_port(data, addresses)
         except NoWay as error:
             data.server.error = str(error)
         except Exception:
@@ -167,6 +178,18 @@ class SumunAddon:
             # one address only, and mitmproxy does not try another: take the family that nearly every network has
             chosen = min(addresses, key=lambda found: found.version)
             data.server.address = VettedAddress.of(chosen, (address[0], address[1]))
+
+    def _check_port(self, data: ServerConnectionHookData, addresses: tuple[IPAddress, ...]) -> None:
+        """Hold what came through a CONNECT to the segment's ports, as the gate does with what it splices."""
+        assert data.server.address  # noqa: S101 - narrows the type; the caller has looked
+        port = data.server.address[1]
+        client = translate.address(data.client.peername[0])
+        if port in self.point.teller.proxy_policy(client).connect_ports or self._origins.are_internal(addresses):
+            return
+        handler = ctx.master.addons.get("proxyserver").connections.get(data.client.id)
+        if handler and isinstance(handler.layer, TransparentProxy):
+            self.point.teller.bypass(client, CONNECT_PORT)
+            raise Forbidden(f"this network may not connect to port {port} through this proxy")
 
     # layers
 
@@ -211,7 +234,11 @@ class SumunAddon:
         hello = client_hello(data.client_hello.raw_bytes())
         name = hello.server_name if hello else None
         ruling = self._tls_ruling(data.context, name)
-        if ruling.verdict is Verdict.SPLICED:
+        how = self.point.teller.proxy_policy(translate.address(data.context.client.peername[0]))
+        if ruling.verdict is Verdict.SPLICED and (why := objection(how, _opened_for(data.context), name)):
+            self._refused.add(data.context.client.id)
+            self._tell(ruling, Verdict.REFUSED, DataExposed.NONE, name, why)
+        elif ruling.verdict is Verdict.SPLICED:
             data.ignore_connection = True
             self._tell(ruling, Verdict.SPLICED, DataExposed.REQUEST_BODY, name)
         elif ruling.verdict is not Verdict.INTERCEPTED:
@@ -237,20 +264,26 @@ class SumunAddon:
         self._refused.discard(client.id)
 
     def _tls_ruling(self, context: Any, name: DomainName | IPAddress | None) -> GateRuling:
-        opened_for = context.server.address
-        destination = Destination(translate.host(opened_for[0]), opened_for[1]) if opened_for else None
-        return self._ruling(context.client.peername[0], destination, name)
+        return self._ruling(context.client.peername[0], _opened_for(context), name)
 
     def _ruling(self, peer: str, destination: Destination | None, name: DomainName | IPAddress | None) -> GateRuling:
-        client = translate.address(peer)
-        return self.point.teller.decided(
-            Point.GATE, client, lambda policy, at: gate_ruling(policy, client, destination, name, at=at)
-        )
+        return self.point.teller.rule_at_gate(translate.address(peer), destination, name)
 
     def _tell(
-        self, ruling: GateRuling, verdict: Verdict, exposed: DataExposed, name: DomainName | IPAddress | None
+        self,
+        ruling: GateRuling,
+        verdict: Verdict,
+        exposed: DataExposed,
+        name: DomainName | IPAddress | None,
+        bypass: str | None = None,
     ) -> None:
-        self.point.teller.ended_at_gate(ruling, verdict, exposed, server_name=str(name) if name else None)
+        shown = str(name) if name else None
+        self.point.teller.ended_at_gate(ruling, verdict, exposed, server_name=shown, bypass=bypass)
+
+
+def _opened_for(context: Any) -> Destination | None:
+    address = context.server.address
+    return Destination(translate.host(address[0]), address[1]) if address else None
 
 
 def _gated(context: Any) -> bool:

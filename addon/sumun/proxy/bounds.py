@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from mitmproxy import http
 from mitmproxy.proxy.layer import Layer
-from mitmproxy.proxy.layers.http import HttpLayer
+from mitmproxy.proxy.layers.http import HttpLayer, HttpStream
 from mitmproxy.proxy.layers.http._http1 import Http1Server
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 from mitmproxy.proxy.utils import ReceiveBuffer
@@ -69,13 +69,18 @@ def bound_body(handler: ProxyConnectionHandler | None, flow: http.HTTPFlow, keep
         if isinstance(writer, asyncio.StreamWriter):
             writer.transport.abort()
 
-    for layer in _http_layers(handler.layer.context.layers):
-        for stream in layer.streams.values():
-            if getattr(stream, "flow", None) is flow:
-                buffer = BoundedBuffer(keep, cut)
-                stream.request_body_buf = buffer
-                return buffer
+    if stream := stream_of(handler, flow):
+        buffer = BoundedBuffer(keep, cut)
+        stream.request_body_buf = buffer
+        return buffer
     return None
+
+
+def stream_of(handler: ProxyConnectionHandler | None, flow: http.HTTPFlow) -> HttpStream | None:
+    """The part of mitmproxy that deals with one request."""
+    layers = _http_layers(handler.layer.context.layers) if handler else ()
+    streams = (stream for layer in layers for stream in layer.streams.values())
+    return next((stream for stream in streams if getattr(stream, "flow", None) is flow), None)
 
 
 def _http_layers(layers: list[Layer]) -> Iterator[HttpLayer]:

@@ -5,28 +5,46 @@ A connection that is handed over is recorded by the http point; one that ends he
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from sumun.model.name import DomainName, IPAddress
+from sumun.model.rule import IPNetwork
+from sumun.model.segment import Handling, ProxyPolicy
 from sumun.model.verdict import DataExposed, Point, Verdict
 from sumun.proxy.caller import Caller
 from sumun.proxy.destination import Destination
-from sumun.proxy.opening import Kind, Unreadable, client_hello, connect, kind
+from sumun.proxy.opening import Kind, Unreadable, client_hello, connect, kind, request_line
 from sumun.proxy.origin import Forbidden, NoWay, Origins, dial
-from sumun.proxy.relay import End, join
-from sumun.proxy.ruling import UNKNOWN_PROTOCOL, GateRuling, gate_ruling
+from sumun.proxy.parents import forwarded_in, header, is_parent
+from sumun.proxy.relay import Tunnel
+from sumun.proxy.ruling import (
+    ADDRESS_LITERAL,
+    ADDRESS_MISMATCH,
+    CONNECT_PORT,
+    UNKNOWN_PROTOCOL,
+    GateRuling,
+    gate_ruling,
+    objection,
+)
+from sumun.proxy.socks import CHOSEN, NO_METHOD, Reply, Unanswerable, greeting
+from sumun.proxy.socks import request as socks_request
 from sumun.proxy.telling import Teller
 from sumun.proxy.tunnels import Tunnels
+from sumun.proxy.watch import Watch
+from sumun.proxy.welcome import answer
 
 logger = logging.getLogger(__name__)
 
 OPENING_TIME = 15.0
 """Seconds a client has to say what it wants, each time it is asked."""
+SERVER_FIRST = 2.0
+"""Seconds of silence after which a client waits for the server's word, as with SSH or SMTP."""
 _ALERT = bytes((0x15, 3, 3, 0, 2, 2, 49))
 """A fatal TLS alert `access_denied` (RFC 8446, 6.2): the client learns at once that it need not wait."""
-_ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 type HandOver = Callable[[Caller, Destination | None], Awaitable[None]]
 """Lets mitmproxy go on with a connection: towards a destination, or (None) as an HTTP proxy."""
@@ -39,7 +57,18 @@ class Gate:
     teller: Teller
     origins: Origins
     hand_over: HandOver
+    watch: Watch
     tunnels: Tunnels
+    trusted: tuple[IPNetwork, ...] = ()
+    """Parents that are believed when they tell whose connection it is."""
+    port: int = 0
+    certificate: bytes = b""
+    """What clients install, in PEM."""
+
+    @property
+    def is_welcoming(self) -> bool:
+        """Whether clients are told how to use the proxy: on its own port only, where nobody means another host."""
+        return bool(self.certificate)
 
     async def attend(self, caller: Caller) -> None:
         """Serve one connection until it is spliced, handed over or closed; never raises what a client can cause."""
@@ -59,8 +88,16 @@ class _Visit:
 
     async def run(self) -> None:
         try:
+            if self._is_parent():
+                await self._hear_parent()
+            self._destination = self._caller.original
             first = await self._caller.read(kind, within=OPENING_TIME)
-            await (self._tunnel() if first is Kind.CONNECT else self._go_on(first))
+            if first is Kind.CONNECT:
+                await self._connect()
+            elif first is Kind.SOCKS:
+                await self._socks()
+            else:
+                await self._go_on(first)
         except (Unreadable, TimeoutError):
             if self._caller.silent and self._ruling is None:
                 self._caller.close()
@@ -69,41 +106,103 @@ class _Visit:
         except Exception:
             logger.exception("the gate failed")
             self._gate.teller.failed(Point.GATE, self._caller.client)
-            self._caller.transport.abort()  # closed whatever the segment says: half a conversation cannot be let pass
+            self._caller.close()  # closed whatever the segment says: half a conversation cannot be let pass
+        except asyncio.CancelledError:
+            self._caller.close()
+            raise
 
-    async def _tunnel(self) -> None:
-        """A CONNECT: answer it, and look at what comes through."""
+    def _is_parent(self) -> bool:
+        return is_parent(self._caller.client, self._gate.trusted)
+
+    async def _hear_parent(self) -> None:
+        """Take the client's address from a PROXY header, where a listed parent sends one."""
+        found = await self._caller.read(header, within=OPENING_TIME)
+        self._caller.forget(found.size)
+        self._caller.client = found.client or self._caller.client
+
+    async def _connect(self) -> None:
         try:
             request = await self._caller.read(connect, within=OPENING_TIME)
         except Unreadable as error:
             return self._end(Verdict.CLOSED, _plain(400, "Bad Request", str(error)))
-        self._destination = request.destination
+        if self._is_parent():
+            told = forwarded_in(self._caller.said(request.size), self._gate.trusted)
+            self._caller.client = told or self._caller.client
+        self._caller.forget(request.size)
+        return await self._tunnel(request.destination, _HTTP)
+
+    async def _socks(self) -> None:
+        """SOCKS5: the same as a CONNECT, in other words."""
+        offered = await self._caller.read(greeting, within=OPENING_TIME)
+        if not offered.anonymous:
+            return self._end(Verdict.CLOSED, NO_METHOD)
+        self._caller.forget(offered.size)
+        self._caller.say(CHOSEN)
+        try:
+            request = await self._caller.read(socks_request, within=OPENING_TIME)
+        except Unanswerable as error:
+            return self._end(Verdict.CLOSED, error.reply.octets)
+        self._caller.forget(request.size)
+        return await self._tunnel(request.destination, _SOCKS)
+
+    async def _tunnel(self, destination: Destination, words: _Words) -> None:
+        """Answer who wants a tunnel, and look at what comes through."""
+        self._destination = destination
         ruling = self._rule()
         if ruling.verdict not in (Verdict.SPLICED, Verdict.INTERCEPTED):
             why = "the filter could not check this" if ruling.failure else "this network may not use this proxy"
-            return self._end(ruling.verdict, _plain(403, "Forbidden", why))
+            return self._end(ruling.verdict, words.forbidden(why))
         if ruling.verdict is Verdict.SPLICED:
+            ports = self._how.connect_ports | words.ports
+            if destination.port not in ports and not self._gate.origins.has_internal:
+                return self._refuse_port(destination.port, words)
             try:
-                self._addresses = await self._gate.origins.addresses(request.destination, here=self._caller.here)
+                self._addresses = await self._gate.origins.addresses(destination, here=self._caller.here)
             except Forbidden as error:
-                return self._end(Verdict.REFUSED, _plain(403, "Forbidden", str(error)))
+                return self._end(Verdict.REFUSED, words.forbidden(str(error)))
             except NoWay as error:
-                return self._end(Verdict.CLOSED, _plain(502, "Bad Gateway", str(error)))
-        self._caller.forget(request.size)
-        self._caller.transport.write(_ESTABLISHED)
-        inner = await self._caller.read(kind, within=OPENING_TIME)
-        return await self._go_on(Kind.OTHER if inner is Kind.CONNECT else inner)
+                return self._end(Verdict.CLOSED, words.unreachable(str(error)))
+            if destination.port not in ports and not self._gate.origins.are_internal(self._addresses):
+                return self._refuse_port(destination.port, words)
+        self._caller.say(words.established)
+        inner = await self._first_inside()
+        return await self._go_on(Kind.OTHER if inner in (Kind.CONNECT, Kind.SOCKS) else inner)
+
+    def _refuse_port(self, port: int, words: _Words) -> None:
+        why = f"this network may not connect to port {port} through this proxy"
+        self._end(Verdict.REFUSED, words.forbidden(why), bypass=CONNECT_PORT)
+
+    async def _first_inside(self) -> Kind:
+        """What begins inside a tunnel; where other protocols may pass, silence is one whose server speaks first."""
+        if not self._passes_other_protocols:
+            return await self._caller.read(kind, within=OPENING_TIME)
+        try:
+            return await self._caller.read(kind, within=SERVER_FIRST)
+        except TimeoutError:
+            return Kind.OTHER
 
     async def _go_on(self, kind_: Kind) -> None:
         if kind_ is Kind.TLS:
             await self._tls()
+        elif kind_ is Kind.HTTP and self._gate.is_welcoming and await self._welcome():
+            return
         elif kind_ is Kind.HTTP:
             # readable without decryption: the http point sees every Host, whatever the CONNECT said
-            await self._hand_over(self._destination)
-        elif self._destination and self._ruling and self._ruling.verdict is Verdict.SPLICED:
-            await self._splice(self._destination)  # another protocol (SSH, say) to a host that policy lets pass
+            await self._hand_over(None if self._caller.original else self._destination)
+        elif self._destination and self._passes_other_protocols:
+            await self._splice(self._destination)  # SSH, say, to a host that policy lets pass
         else:
             self._end(Verdict.CLOSED, bypass=UNKNOWN_PROTOCOL if self._ruling else None)
+
+    async def _welcome(self) -> bool:
+        """Whether the client only wanted to know how to use this proxy, and has been told."""
+        if self._destination or not self._gate.teller.knows(self._caller.client):
+            return False
+        head = await self._caller.read(request_line, within=OPENING_TIME)
+        answered = answer(head, Destination(self._caller.here, self._gate.port), self._gate.certificate)
+        if answered:
+            self._caller.close(answered)
+        return bool(answered)
 
     async def _tls(self) -> None:
         hello = await self._caller.read(client_hello, within=OPENING_TIME)
@@ -111,26 +210,56 @@ class _Visit:
         verdict = self._rule().verdict
         if self._destination is None and hello.server_name is not None:
             self._destination = Destination(hello.server_name, 443)  # sinkholed or steered to us
-        if verdict is Verdict.SPLICED and self._destination:
+        if verdict is Verdict.SPLICED and (why := self._objection()):
+            self._end(Verdict.REFUSED, _ALERT, bypass=why)
+        elif verdict is Verdict.SPLICED and self._destination:
             await self._splice(self._destination)
         elif verdict is Verdict.INTERCEPTED:
-            await self._hand_over(self._destination)
+            await self._hand_over(self._named())
         else:
             self._end(verdict, _ALERT)
 
+    def _named(self) -> Destination | None:
+        """Where the server name leads, if it is all that is known of an address: the name was judged."""
+        if self._destination and self._destination.address and isinstance(self._server_name, DomainName):
+            return Destination(self._server_name, self._destination.port)
+        return self._destination
+
+    @property
+    def _how(self) -> ProxyPolicy:
+        return self._gate.teller.proxy_policy(self._caller.client)
+
+    @property
+    def _passes_other_protocols(self) -> bool:
+        ruling = self._ruling or self._rule()
+        return ruling.verdict is Verdict.SPLICED and self._how.other_protocols is Handling.ALLOW
+
+    def _objection(self) -> str | None:
+        if self._destination and self._destination.host == self._server_name:
+            return None
+        why = objection(self._how, self._destination, self._server_name)
+        literal = self._destination.address if self._destination else None
+        if why == ADDRESS_LITERAL and literal and self._gate.origins.are_internal([literal]):
+            return None
+        return why
+
     def _rule(self) -> GateRuling:
-        self._ruling = self._gate.teller.decided(
-            Point.GATE,
-            self._caller.client,
-            lambda policy, at: gate_ruling(policy, self._caller.client, self._destination, self._server_name, at=at),
-        )
+        if self._ruling and self._destination and self._destination.host == self._server_name:
+            return self._ruling  # the server name says nothing new
+        self._ruling = self._gate.teller.rule_at_gate(self._caller.client, self._destination, self._server_name)
         return self._ruling
 
     async def _splice(self, destination: Destination) -> None:
         try:
             here = self._caller.here
-            addresses = self._addresses or await self._gate.origins.addresses(destination, here=here)
-            origin = await dial(End, addresses, destination.port)
+            addresses = self._addresses
+            named = self._named()
+            if destination.address and named and named.name:
+                addresses = await self._gate.origins.addresses(named, here=here)
+                if destination.address not in addresses:
+                    self._gate.teller.bypass(self._caller.client, ADDRESS_MISMATCH)
+            addresses = addresses or await self._gate.origins.addresses(destination, here=here)
+            origin = await dial(self._gate.watch, addresses, destination.port)
         except Forbidden:
             return self._end(Verdict.REFUSED, _ALERT)
         except NoWay:
@@ -139,19 +268,14 @@ class _Visit:
         self._relay(origin)
         return None
 
-    def _relay(self, origin: End) -> None:
+    def _relay(self, origin: socket.SocketType) -> None:
+        client, said = self._caller.release()
         tunnels = self._gate.tunnels
-        client = End(lambda: tunnels.discard(client))
+        tunnel = Tunnel(self._gate.watch, client, origin, tunnels.discard)
         concerns_ai = self._ruling is not None and self._ruling.ruling.is_logged
         until = self._ruling.ruling.outcome.valid_until if self._ruling else None
-        tunnels.add(client, self._still_allowed if concerns_ai else None, until)
-        origin.transport.write(self._caller.take(client))
-        client.connection_made(self._caller.transport)
-        join(client, origin)
-        if self._caller.transport.is_closing():
-            client.close()
-        elif self._caller.ended:
-            client.eof_received()
+        tunnels.add(tunnel, self._still_allowed if concerns_ai else None, until)
+        tunnel.start(said)
 
     def _still_allowed(self) -> bool:
         """Whether this connection would be spliced if it began now; asked again of policy, not of the metrics."""
@@ -177,7 +301,31 @@ class _Visit:
             teller.ended_at_gate(self._ruling, verdict, exposed, server_name=name, bypass=bypass)
 
 
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """How a protocol says what became of a tunnel."""
+
+    established: bytes
+    forbidden: Callable[[str], bytes]
+    unreachable: Callable[[str], bytes]
+    ports: frozenset[int] = frozenset()
+    """Ports that it may lead to besides."""
+
+
 def _plain(status: int, phrase: str, why: str) -> bytes:
     body = f"{why}\n".encode("utf-8", "replace")
     head = f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
     return f"{head}Cache-Control: no-store\r\nConnection: close\r\n\r\n".encode() + body
+
+
+_HTTP = _Words(
+    b"HTTP/1.1 200 Connection established\r\n\r\n",
+    lambda why: _plain(403, "Forbidden", why),
+    lambda why: _plain(502, "Bad Gateway", why),
+)
+_SOCKS = _Words(
+    Reply.SUCCEEDED.octets,
+    lambda _: Reply.NOT_ALLOWED.octets,
+    lambda _: Reply.UNREACHABLE.octets,
+    frozenset({80}),  # it has no other way for plain HTTP
+)

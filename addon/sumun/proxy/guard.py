@@ -7,29 +7,36 @@ mitmproxy knows the mode by name because the classes below register themselves; 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import sys
 from typing import Any, Literal
 
-import mitmproxy_rs
 from mitmproxy import ctx
 from mitmproxy.connection import Address
 from mitmproxy.proxy import layers
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import Layer
-from mitmproxy.proxy.mode_servers import AsyncioServerInstance, ProxyConnectionHandler, ServerManager
+from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance, ServerManager
 from mitmproxy.proxy.mode_specs import ProxyMode
 
+from sumun.config.settings import Leading
 from sumun.proxy.bounds import WatchedReader
-from sumun.proxy.caller import Attend, Busy, Caller
+from sumun.proxy.caller import Attend, Caller, plain_address
 from sumun.proxy.destination import Destination
+from sumun.proxy.transparent import original, prepare
+from sumun.proxy.watch import READ, Watch
 
 logger = logging.getLogger(__name__)
 
 BACKLOG = 1024
 """Connections that the kernel keeps until we accept them."""
 
+_ACCEPTED = 64
+"""Connections accepted in a row, before others have their turn."""
+_PAUSE = 0.5
+"""Seconds without accepting where the system has no room for more."""
 CALLERS = 8192
 """Connections, of all listeners of a process, that are at the gate or inspected at one time; spliced ones are bounded
 by the number of open files alone."""
@@ -47,12 +54,16 @@ class GuardMode(ProxyMode):
             raise ValueError("mode takes no arguments")
 
 
-class GuardInstance(AsyncioServerInstance[GuardMode]):
+class GuardInstance(ServerInstance[GuardMode]):
     """One listener."""
 
     attend: Attend
     callers: set[Caller]
+    watch: Watch
     reuse_port: bool = False
+    leading: Leading | None = None
+    """For connections that the firewall leads here."""
+    _listening: socket.socket | None = None
 
     @classmethod
     def on(cls, address: Address, manager: ServerManager) -> GuardInstance:
@@ -65,20 +76,68 @@ class GuardInstance(AsyncioServerInstance[GuardMode]):
         """Speak HTTP as a proxy does, where no destination is known."""
         return layers.modes.HttpProxy(context)
 
-    async def listen(
-        self, host: str, port: int
-    ) -> list[asyncio.Server | mitmproxy_rs.udp.UdpServer | mitmproxy_rs.wireguard.WireGuardServer]:
-        """Accept connections for the gate."""
+    @property
+    def is_running(self) -> bool:
+        """Whether connections are accepted."""
+        return self._listening is not None
 
-        def accept() -> Caller | Busy:
-            return Caller(self.attend, self.callers) if len(self.callers) < CALLERS else Busy()
+    @property
+    def listen_addrs(self) -> tuple[Address, ...]:
+        """Where; one address at most."""
+        return (self._listening.getsockname(),) if self._listening else ()
 
-        server = await asyncio.get_running_loop().create_server(
-            accept, host, port, backlog=BACKLOG, reuse_port=self.reuse_port or None
-        )
-        for each in server.sockets:
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # accepted sockets inherit it
-        return [server]
+    async def _start(self) -> None:
+        host, port = self.mode.listen_host(""), self.mode.listen_port(0)
+        self._listening = _listener(str(host), port or 0, self.leading, reuse_port=self.reuse_port)
+        self.watch.add(self._listening.fileno(), READ, self._accept)
+
+    async def _stop(self) -> None:
+        if self._listening:
+            self.watch.drop(self._listening.fileno())
+            self._listening.close()
+            self._listening = None
+
+    def _accept(self, _: int) -> None:
+        listening = self._listening
+        if listening is None:
+            return
+        for _ in range(_ACCEPTED):
+            try:
+                sock, address = _accepted(listening)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                self._cannot_accept(error)
+                return
+            if len(self.callers) >= CALLERS:
+                sock.close()
+            else:
+                self._begin(sock, address[0])
+
+    def _begin(self, sock: socket.SocketType, client: str) -> None:
+        caller = Caller(self.watch, sock, plain_address(client), plain_address(sock.getsockname()[0]))
+        if self.leading:
+            caller.original = original(sock, self.leading)
+        self.callers.add(caller)  # before the task, which may run, and end, at once
+        caller.task = asyncio.Task(self.attend(caller), loop=asyncio.get_running_loop(), eager_start=True)
+        if caller.task.done():
+            self.callers.discard(caller)
+        else:
+            caller.task.add_done_callback(lambda _: self.callers.discard(caller))
+
+    def _cannot_accept(self, error: OSError) -> None:
+        """Wait for better times: out of descriptors or memory, the connection would be told of again at once."""
+        if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+            return  # this connection has gone
+        logger.error("cannot accept connections: %s", (error.strerror or str(error)).lower())
+        listening = self._listening
+        if listening:
+            self.watch.drop(listening.fileno())
+            asyncio.get_running_loop().call_later(_PAUSE, self._accept_again, listening)
+
+    def _accept_again(self, listening: socket.socket) -> None:
+        if listening is self._listening:
+            self.watch.add(listening.fileno(), READ, self._accept)
 
     async def hand_over(self, caller: Caller, destination: Destination | None) -> None:
         """Let mitmproxy go on with a connection as if it had accepted it itself.
@@ -86,9 +145,10 @@ class GuardInstance(AsyncioServerInstance[GuardMode]):
         With a destination the client believes it speaks to that host, so mitmproxy's transparent layers fit; without
         one it speaks to us, or its Host header tells where to.
         """
-        reader, writer = _streams(caller)
+        reader, writer = await _streams(caller)
         handler = _Handler(reader, writer, self.mode)
         context = handler.layer.context
+        context.client.peername = (str(caller.client), *context.client.peername[1:])  # as a parent told, maybe
         if destination:
             context.server.address = (str(destination.host), destination.port)
             handler.layer = layers.modes.TransparentProxy(context)
@@ -118,14 +178,42 @@ class _Handler(ProxyConnectionHandler):
             writer.transport.abort()
 
 
-def _streams(caller: Caller) -> tuple[WatchedReader, asyncio.StreamWriter]:
+async def _streams(caller: Caller) -> tuple[WatchedReader, asyncio.StreamWriter]:
     loop = asyncio.get_running_loop()
     reader = WatchedReader(loop=loop)
-    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-    said = caller.take(protocol)
-    protocol.connection_made(caller.transport)
+    sock, said = caller.release()
+    caller.watch.drop(sock.fileno())  # asyncio watches it from here on
+    sock = socket.socket(fileno=sock.detach())
     reader.feed_data(said)
-    if caller.ended:
-        reader.feed_eof()
-    caller.transport.resume_reading()
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    caller.transport, _ = await loop.connect_accepted_socket(lambda: protocol, sock)
     return reader, asyncio.StreamWriter(caller.transport, protocol, reader, loop)
+
+
+def _listener(host: str, port: int, leading: Leading | None, *, reuse_port: bool) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # accepted sockets inherit these
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if leading:
+            prepare(sock, leading)
+        sock.bind((host, port))
+        sock.listen(BACKLOG)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _accepted(listening: socket.socket) -> tuple[socket.SocketType, tuple[str, int]]:
+    """Accept without the standard library's wrapper, which asks the kernel for what is known."""
+    fd, address = listening._accept()  # type: ignore[attr-defined] # what socket.accept itself calls
+    sock = socket.SocketType(listening.family, listening.type, listening.proto, fd)
+    sock.setblocking(False)
+    return sock, address

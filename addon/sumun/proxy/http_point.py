@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -22,6 +22,8 @@ from sumun.pages.offer import Offer
 from sumun.pages.render import Asked, Failure, Page
 from sumun.policy.verdicts import http_verdict
 from sumun.proxy import enforce, translate
+from sumun.proxy.copies import with_copied
+from sumun.proxy.discovery import as_unknown_api, is_unknown_api, may_be_unknown_api
 from sumun.proxy.ports import Pages
 from sumun.proxy.ruling import Ruling, decide_all
 from sumun.proxy.telling import Teller
@@ -80,14 +82,18 @@ class HttpPoint:
         client = translate.client_address(flow)
         policy, at = self.teller.policy(), self.teller.clock()
         with self.teller.metrics.decision_duration.labels(Point.HTTP).time():
-            ruling = decide_all(policy, translate.access_requests(flow, client, said.hosts, facts), at=at)
+            hosts = with_copied(said.hosts, flow.request.path)
+            ruling = decide_all(policy, translate.access_requests(flow, client, hosts, facts), at=at)
         bypass = said.problem if said.problem is Problem.HOST_MISMATCH else None
         case = _Case(flow, client, policy.segment_of(client), ruling, at, bypass)
         if said.problem and not (said.problem is Problem.MISDIRECTED and _stops(ruling.outcome)):
             self._refuse(case, said.problem)
             return True
-        if not whole and self._body_matters(flow, ruling.outcome):
+        if not whole and (self._body_matters(flow, ruling.outcome) or may_be_unknown_api(flow, ruling)):
             return False
+        if whole and is_unknown_api(flow, ruling, facts):
+            self.teller.metrics.llm_apis_discovered.labels(ruling.outcome.segment).inc()
+            case = replace(case, ruling=as_unknown_api(policy, ruling, at=at))
         self._enforce(case)
         return True
 
@@ -101,6 +107,19 @@ class HttpPoint:
         if mode is FailMode.CLOSED:
             flow.request.stream = False  # mitmproxy takes no response for a request that it streams
             enforce.bare(flow, 403, "stopped: the filter could not check this request")
+
+    def upstream_failed(self, flow: http.HTTPFlow, why: str) -> http.Response | None:
+        """The page of an origin that cannot be reached, or that does not prove who it is; None: there is none."""
+        badly_signed = why.lower().startswith("certificate verify failed")
+        kind = Failure.UPSTREAM_CERTIFICATE if badly_signed else Failure.UPSTREAM_UNREACHABLE
+        try:
+            page = self.failure_pages(
+                translate.asked(flow), kind=kind, organisation=self.organisation(), incident="", at=self.teller.clock()
+            )
+            return enforce.response(page)
+        except Exception:
+            logger.exception("making a page failed")
+            return None
 
     def too_large(self, flow: http.HTTPFlow) -> None:
         """Refuse a body that was thrown away: nothing could be forwarded."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import lru_cache
 
 from sumun.model.name import DomainName, InvalidName, IPAddress, parse_host
 from sumun.proxy.destination import Destination
@@ -18,6 +19,7 @@ LIMIT = 16 * 1024
 _METHOD = re.compile(rb"[A-Za-z][A-Za-z_-]{0,31} ")
 _METHOD_SO_FAR = re.compile(rb"[A-Za-z][A-Za-z_-]{0,31}")
 _REQUEST_LINE = re.compile(rb"CONNECT ([!-~]{1,512}) HTTP/1\.[01]", re.IGNORECASE)
+_PLAIN_NAME = re.compile(rb"[A-Za-z0-9_.:-]+")
 _AUTHORITY = re.compile(r"(\[[^][]*\]|[^][:@/?#\\]+)(?::([0-9]{1,5}))?", re.ASCII)
 
 
@@ -31,6 +33,7 @@ class Kind(Enum):
     TLS = auto()
     CONNECT = auto()
     HTTP = auto()
+    SOCKS = auto()
     OTHER = auto()
 
 
@@ -57,6 +60,8 @@ def kind(data: bytes) -> Kind | None:
         return None
     if data[0] == 0x16:
         return None if len(data) < 2 else Kind.TLS if data[1] == 0x03 else Kind.OTHER
+    if data[0] == 0x05:
+        return Kind.SOCKS
     if method := _METHOD.match(data):
         verb = method[0].upper()
         return Kind.CONNECT if verb == b"CONNECT " else Kind.OTHER if verb == b"PRI " else Kind.HTTP
@@ -81,6 +86,11 @@ def connect(data: bytes) -> Connect | None:
     return Connect(Destination(host, port), end + 4)
 
 
+def request_line(data: bytes) -> bytes | None:
+    """The first line of a request with its end, and whatever follows."""
+    return data if b"\r\n" in data else None
+
+
 def authority(text: str) -> tuple[DomainName | IPAddress, int | None]:
     """Read ``host`` or ``host:port`` (RFC 3986, 3.2, without user information); raises InvalidName."""
     match = _AUTHORITY.fullmatch(text)
@@ -89,7 +99,7 @@ def authority(text: str) -> tuple[DomainName | IPAddress, int | None]:
     port = int(match[2]) if match[2] else None
     if port is not None and not 0 < port < 65536:
         raise InvalidName(f"`{port}` is no port")
-    return parse_host(match[1]), port
+    return _host(match[1]), port
 
 
 def client_hello(data: bytes) -> ClientHello | None:
@@ -98,7 +108,7 @@ def client_hello(data: bytes) -> ClientHello | None:
     if message is None:
         return None
     try:
-        return ClientHello(_server_name(_Reader(message)))
+        return ClientHello(_server_name(message))
     except IndexError:
         raise Unreadable("the ClientHello is cut short") from None
 
@@ -108,7 +118,7 @@ def _handshake(data: bytes) -> bytes | None:
     body = b""
     at = 0
     while len(data) >= at + 5:
-        size = int.from_bytes(data[at + 3 : at + 5])
+        size = data[at + 3] << 8 | data[at + 4]
         if data[at] != 0x16 or data[at + 1] != 0x03 or not 0 < size <= 0x4000:
             raise Unreadable("the TLS record is malformed")
         body += data[at + 5 : at + 5 + size]
@@ -120,48 +130,45 @@ def _handshake(data: bytes) -> bytes | None:
     return None
 
 
-class _Reader:
-    """Takes length-prefixed vectors off a message; IndexError where it ends too early."""
-
-    def __init__(self, data: bytes) -> None:
-        self.rest = data
-
-    def take(self, count: int) -> bytes:
-        if len(self.rest) < count:
-            raise IndexError
-        taken, self.rest = self.rest[:count], self.rest[count:]
-        return taken
-
-    def vector(self, prefix: int) -> bytes:
-        return self.take(int.from_bytes(self.take(prefix)))
-
-
-def _server_name(hello: _Reader) -> DomainName | IPAddress | None:
-    hello.take(2 + 32)  # version, random
-    hello.vector(1)  # session id
-    hello.vector(2)  # cipher suites
-    hello.vector(1)  # compression methods
-    if not hello.rest:
+def _server_name(hello: bytes) -> DomainName | IPAddress | None:
+    """Walk over the fields of a ClientHello; IndexError where one ends too early."""
+    at = 2 + 32  # version, random
+    at += 1 + hello[at]  # session id
+    at += 2 + (hello[at] << 8 | hello[at + 1])  # cipher suites
+    at += 1 + hello[at]  # compression methods
+    if at == len(hello):
         return None
-    extensions = _Reader(hello.vector(2))
+    end = at + 2 + (hello[at] << 8 | hello[at + 1])
+    at += 2
+    if end > len(hello):
+        raise IndexError
     found: list[bytes] = []
-    while extensions.rest:
-        number, body = int.from_bytes(extensions.take(2)), extensions.vector(2)
-        if number == 0:  # server_name, RFC 6066, 3
-            found.append(body)
-    if not found:
-        return None
+    while at < end:
+        body = at + 4
+        after = body + (hello[at + 2] << 8 | hello[at + 3])
+        if after > end:
+            raise IndexError
+        if hello[at] == hello[at + 1] == 0:  # server_name, RFC 6066, 3
+            found.append(hello[body:after])
+        at = after
     if len(found) > 1:
         raise Unreadable("the ClientHello has two server name extensions")
-    return _single_name(_Reader(_Reader(found[0]).vector(2)))
+    return _single_name(found[0]) if found else None
 
 
-def _single_name(names: _Reader) -> DomainName | IPAddress:
+def _single_name(extension: bytes) -> DomainName | IPAddress:
     """Take exactly one plain name: what two servers might read differently, nobody can decide on."""
-    type_, name = names.take(1), names.vector(2)
-    if type_ != b"\0" or names.rest or not re.fullmatch(rb"[A-Za-z0-9_.:-]+", name):
+    name = extension[5:]
+    size = len(name)
+    if len(extension) < 5:
+        raise IndexError
+    if extension[:5] != bytes((*(size + 3).to_bytes(2), 0, *size.to_bytes(2))) or not _PLAIN_NAME.fullmatch(name):
         raise Unreadable("the server name is malformed")
     try:
-        return parse_host(f"[{name.decode()}]" if b":" in name else name.decode())
+        return _host(f"[{name.decode()}]" if b":" in name else name.decode())
     except InvalidName as error:
         raise Unreadable(str(error)) from None
+
+
+_host = lru_cache(maxsize=8192)(parse_host)
+"""The same few names come again and again; what is no name raises, and is not kept."""

@@ -18,7 +18,7 @@ class Resolver(Protocol):
     """Finds the addresses of origins, never through the system's resolver, which may be our own sinkhole."""
 
     async def addresses(self, name: DomainName) -> tuple[IPAddress, ...]:
-        """All addresses, the preferred first; raises sumun.upstream.errors.UpstreamError, and nothing else."""
+        """All addresses, the preferred first, or sumun.upstream.errors.UpstreamError within a few seconds."""
         ...
 
 

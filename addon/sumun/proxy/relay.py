@@ -2,94 +2,185 @@
 
 from __future__ import annotations
 
-import asyncio
+import socket
 from collections.abc import Callable
-from typing import cast
+from contextlib import suppress
 
+from sumun.proxy.watch import BROKEN, HUNG_UP, NOTHING, READ, WRITE, Watch
+
+INTERVAL = 30.0
+"""Seconds between looks at all tunnels; their limits are counted in these."""
 IDLE = 3600.0
 """Seconds without a byte in either direction after which a tunnel is closed; what firewalls commonly allow TCP."""
+HALF_CLOSED = 120.0
+"""The same, where one side has said its last word: the other one may answer for so long."""
+TOTAL = 24 * 3600.0
+"""Seconds after which a tunnel is closed: what was decided yesterday need not hold today."""
+_SIZE = 256 * 1024
+_BUFFER = memoryview(bytearray(_SIZE))
+"""INVARIANT: empty whenever a handler returns; what could not be passed on has been copied."""
 
 
-class End(asyncio.Protocol):
-    """One end of a tunnel; what it receives goes to its peer.
+class Tunnel:
+    """Relays from its start on, until either side has done."""
 
-    INVARIANT: while the peer's write buffer is above its high-water mark, this end is not read.
-    """
+    __slots__ = ("_age", "_client", "_on_closed", "_origin", "_quiet")
 
-    transport: asyncio.Transport
+    def __init__(
+        self,
+        watch: Watch,
+        client: socket.SocketType,
+        origin: socket.SocketType,
+        on_closed: Callable[[Tunnel], None],
+    ) -> None:
+        """Take two connected sockets that do not block."""
+        self._client = _End(watch, client, self)
+        self._origin = _End(watch, origin, self)
+        self._client.peer, self._origin.peer = self._origin, self._client
+        self._quiet = self._age = 0
+        self._on_closed = on_closed
 
-    def __init__(self, on_lost: Callable[[], None] | None = None) -> None:
-        self.peer: End | None = None
-        self.active = True
-        """Whether bytes came since the idle clock last looked."""
-        self.ended = False
-        """Whether this side has said its last word."""
-        self.timer: asyncio.TimerHandle | None = None
-        self._on_lost = on_lost
+    def start(self, said: bytes) -> None:
+        """Pass on what the client has said so far, then everything."""
+        for end in (self._client, self._origin):
+            end.watch.take(end.fd, READ, end.on_events)
+        if said:
+            self._origin.push(memoryview(said))
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait, unread, for the peer."""
-        self.transport = cast("asyncio.Transport", transport)
-        self.transport.pause_reading()
-
-    def data_received(self, data: bytes) -> None:
-        """Pass on."""
-        self.active = True
-        if self.peer:
-            self.peer.transport.write(data)
-
-    def eof_received(self) -> bool:
-        """Pass the half-close on, and keep this side open for what the peer still sends."""
-        self.ended = True
-        if self.peer:
-            if self.peer.ended:
-                self.close()
-            elif not self.peer.transport.is_closing():
-                self.peer.transport.write_eof()
-        return True
-
-    def connection_lost(self, _: Exception | None) -> None:
-        """Close both: what is buffered for the peer is still sent."""
-        self.close()
-        if self.timer:
-            self.timer.cancel()  # it would keep both ends in memory until it fires
-        if self._on_lost:
-            self._on_lost()
+    def look(self) -> None:
+        """Close it if it has been idle, or there, for too long; call it once an interval."""
+        client, origin = self._client, self._origin
+        self._age += 1
+        self._quiet = 0 if client.active or origin.active else self._quiet + 1
+        client.active = origin.active = False
+        limit = HALF_CLOSED if client.ended or origin.ended else IDLE
+        if self._quiet * INTERVAL >= limit or self._age * INTERVAL >= TOTAL:
+            self.close()
 
     def close(self) -> None:
-        """Close both sides when their buffers are written."""
-        for end in (self, self.peer):
-            if end:
-                end.transport.close()
-
-    def pause_writing(self) -> None:
-        """Stop reading what could not be passed on."""
-        if self.peer:
-            self.peer.transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """Go on reading."""
-        if self.peer:
-            self.peer.transport.resume_reading()
+        """Close both sides."""
+        self._on_closed(self)
+        for end in (self._client, self._origin):
+            end.interest = NOTHING
+            end.watch.forget(end.fd)
+            end.sock.close()
+        # no circle is left for the garbage collector; an end may still look at itself
+        self._client.peer, self._origin.peer = self._client, self._origin
 
 
-def join(client: End, origin: End, *, idle: float = IDLE) -> None:
-    """Let bytes pass between two connected ends from now on."""
-    client.peer, origin.peer = origin, client
-    for end in (client, origin):
-        end.transport.resume_reading()
-    _watch(client, origin, idle)
+class _End:
+    """One end of a tunnel; what it receives goes to its peer.
 
+    INVARIANT: while the peer has a backlog, this end is not read.
+    """
 
-def _watch(client: End, origin: End, idle: float) -> None:
-    """Look once an interval, which costs nothing a byte; an idle tunnel is closed after one to two intervals."""
-    loop = asyncio.get_running_loop()
+    __slots__ = ("_tunnel", "active", "backlog", "ended", "fd", "interest", "lost", "peer", "sock", "watch", "watched")
 
-    def look() -> None:
-        if not (client.active or origin.active):
-            client.close()
+    peer: _End
+
+    def __init__(self, watch: Watch, sock: socket.SocketType, tunnel: Tunnel) -> None:
+        self.watch = watch
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.active = True
+        """Whether bytes came since the last look."""
+        self.ended = False
+        """Whether this side has said its last word."""
+        self.lost = False
+        """Whether its connection is broken."""
+        self.backlog = b""
+        """What this side has not taken yet."""
+        self.interest = READ
+        self.watched = True
+        self._tunnel = tunnel
+
+    def on_events(self, events: int) -> None:
+        if events & WRITE and self.interest & WRITE:
+            self._flush()
+        if events & READ and self.interest & READ:
+            self._pull()
+        elif events & BROKEN and self.ended:
+            self._lose()
+        elif events & (BROKEN | HUNG_UP) and self.interest == NOTHING and self.watched:
+            self._park()  # the kernel would tell it again and again until this side may be read on
+
+    def push(self, data: memoryview) -> None:
+        """Pass on as much as this side takes, and hold the peer back for the rest."""
+        try:
+            sent = self.sock.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._lose()
             return
-        client.active = origin.active = False
-        client.timer = loop.call_later(idle, look)
+        if sent < len(data):
+            self.backlog = bytes(data[sent:])
+            self._want(self.interest | WRITE)
+            self.peer._want(self.peer.interest & ~READ)
 
-    client.timer = loop.call_later(idle, look)
+    def _pull(self) -> None:
+        try:
+            count = self.sock.recv_into(_BUFFER)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._lose()
+            return
+        if count:
+            self.active = True
+            self.peer.push(_BUFFER[:count])
+        else:
+            self._end()
+
+    def _end(self) -> None:
+        """Pass the half-close on, and keep this side open for what the peer still sends."""
+        self.ended = True
+        if self.peer.ended:
+            self._tunnel.close()
+            return
+        self._want(self.interest & ~READ)
+        self.peer._say_end()  # a backlog there would have kept us from reading the end
+
+    def _say_end(self) -> None:
+        with suppress(OSError):  # gone already, as its next event will tell
+            self.sock.shutdown(socket.SHUT_WR)
+
+    def _flush(self) -> None:
+        try:
+            sent = self.sock.send(self.backlog)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._lose()
+            return
+        self.backlog = self.backlog[sent:]
+        if self.backlog:
+            return
+        if self.peer.lost:  # this side had only to be told the rest
+            self._tunnel.close()
+            return
+        self._want(self.interest & ~WRITE)
+        self.peer._want(self.peer.interest | READ)
+
+    def _lose(self) -> None:
+        """This side is gone: let the other one take what it is owed, and close."""
+        if not self.peer.backlog or self.peer.lost:
+            self._tunnel.close()
+            return
+        self.lost = self.ended = True
+        self._park()
+        self.peer._want(WRITE)
+
+    def _park(self) -> None:
+        self.watched = False
+        self.watch.drop(self.fd)
+
+    def _want(self, interest: int) -> None:
+        if interest == self.interest and self.watched:
+            return
+        self.interest = interest
+        if self.watched:
+            self.watch.take(self.fd, interest, self.on_events)
+        elif interest & READ:
+            self.watched = True
+            self.watch.add(self.fd, interest, self.on_events)

@@ -9,9 +9,11 @@ from datetime import datetime
 from sumun.model.decision import Outcome, Undetermined
 from sumun.model.name import DomainName, IPAddress
 from sumun.model.request import AccessRequest
+from sumun.model.segment import Handling, ProxyPolicy
 from sumun.model.verdict import Verdict
 from sumun.policy.engine import Policy
 from sumun.policy.verdicts import gate_verdict
+from sumun.proxy.copies import copied_by_name
 from sumun.proxy.destination import Destination
 
 SNI_MISMATCH = "sni_mismatch"
@@ -19,7 +21,17 @@ SNI_MISMATCH = "sni_mismatch"
 NO_SERVER_NAME = "no_server_name"
 """Bypass: TLS without a server name where nothing else tells the destination."""
 UNKNOWN_PROTOCOL = "unknown_protocol"
-"""Bypass: neither TLS nor HTTP towards a destination that must be looked into."""
+"""Bypass: neither TLS nor HTTP."""
+ADDRESS_LITERAL = "address_literal"
+"""Bypass: TLS to an address, without a server name that tells whose it is."""
+ADDRESS_MISMATCH = "address_mismatch"
+"""Bypass: the server name does not resolve to the address that the client dialled; it is led to where the name does."""
+ENCRYPTED_HELLO = "encrypted_client_hello"
+"""Bypass: the server name is the outer one of an encrypted ClientHello (RFC 9849), and says nothing."""
+CONNECT_PORT = "connect_port"
+"""Bypass: a CONNECT to a port that the segment does not allow."""
+_OUTER_NAMES = frozenset({DomainName("cloudflare-ech.com")})
+"""Public names of operators that hide all their customers behind one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +84,8 @@ def gate_ruling(
     ruling = decide_all(policy, _requests(client, hosts, port), at=at)
     verdict = gate_verdict(ruling.outcome)
     if verdict is not Verdict.REFUSED:
+        if server_name in _OUTER_NAMES and _contradict(destination, server_name):
+            return GateRuling(ruling, Verdict.REFUSED, ENCRYPTED_HELLO)
         if _contradict(destination, server_name):
             return GateRuling(ruling, Verdict.REFUSED, SNI_MISMATCH)
         if not hosts:
@@ -79,9 +93,23 @@ def gate_ruling(
     return GateRuling(ruling, verdict)
 
 
+def objection(
+    how: ProxyPolicy, destination: Destination | None, server_name: DomainName | IPAddress | None
+) -> str | None:
+    """Why TLS that policy would let pass unseen is refused all the same; None: it is not."""
+    if server_name in _OUTER_NAMES:
+        return ENCRYPTED_HELLO if how.encrypted_client_hello is Handling.REFUSE else None
+    if isinstance(server_name, DomainName):
+        return None
+    if destination is not None and destination.name is None:
+        return ADDRESS_LITERAL if how.address_literals is Handling.REFUSE else None
+    return NO_SERVER_NAME if how.no_server_name is Handling.REFUSE else None
+
+
 def _requests(client: IPAddress, hosts: list[DomainName | IPAddress], port: int) -> list[AccessRequest]:
     address = next((host for host in hosts if not isinstance(host, DomainName)), None)
-    names: list[DomainName | None] = [host for host in hosts if isinstance(host, DomainName)]
+    copied = [copied_by_name(host) for host in hosts]
+    names: list[DomainName | None] = [host for host in (*hosts, *copied) if isinstance(host, DomainName)]
     return [AccessRequest(client, name, address=address, port=port) for name in names or [None]]
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import logging
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,7 +18,7 @@ from mitmproxy.addons import next_layer, proxyserver, tlsconfig
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
-from sumun.config.settings import Settings
+from sumun.config.settings import Leading, Settings
 from sumun.model.event import Events
 from sumun.model.fault import OperatorFault
 from sumun.model.name import IPAddress
@@ -33,8 +35,10 @@ from sumun.proxy.guard import GuardInstance
 from sumun.proxy.http_point import FailurePages, HttpPoint
 from sumun.proxy.origin import Origins
 from sumun.proxy.ports import Pages, Resolver
+from sumun.proxy.relay import INTERVAL
 from sumun.proxy.telling import Teller
 from sumun.proxy.tunnels import Tunnels
+from sumun.proxy.watch import Watch
 from sumun.telemetry.metrics import Metrics
 
 DRAIN = 3.0
@@ -96,6 +100,8 @@ class Proxy:
         self._instances: list[GuardInstance] = []
         self._tunnels = Tunnels(policy, clock)
         self._watching: asyncio.Task[None] | None = None
+        self._watch: Watch | None = None
+        self._chore: asyncio.TimerHandle | None = None
         self._master: Master | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -109,13 +115,17 @@ class Proxy:
         refuse_key_log()
         authority = ensure_ca(self._ca_folder, at=self._clock())
         await self._start_mitmproxy()
+        self._watch = Watch()
+        self._look_after(0)
         self._watching = asyncio.create_task(self._tunnels.run())
         try:
-            for host, port in _listeners(self._settings):
-                await self._listen(host, port)
+            for n, (host, port, leading) in enumerate(_listeners(self._settings)):
+                await self._listen(host, port, authority, leading, welcoming=n == 0)
         except ProxyFault:
             await self.stop()
             raise
+        # What is loaded stays; looking through it again and again for garbage took a tenth of a tunnel's time.
+        gc.freeze()
         return authority
 
     async def stop(self) -> None:
@@ -126,6 +136,11 @@ class Proxy:
         if self._watching:
             self._watching.cancel()
         await self._drain()
+        if self._chore:
+            self._chore.cancel()
+        if self._watch:
+            self._watch.close()
+        self._watch = None
         if self._master and self._running:
             self._master.shutdown()
             await self._running
@@ -133,13 +148,23 @@ class Proxy:
 
     async def _drain(self) -> None:
         """Spliced tunnels are ended at once: nobody but the client can tell when one is done."""
-        for end in self._tunnels:
-            end.close()
+        for tunnel in self._tunnels:
+            tunnel.close()
         await self._wait_for_callers()
         for caller in list(self._callers):
-            caller.transport.abort()  # not the task: mitmproxy's own tasks would go on without it
+            caller.abort()
         await self._wait_for_callers()
         await asyncio.sleep(0)  # closed transports say good-bye in the next round
+
+    def _look_after(self, seconds: int) -> None:
+        """Once a second, end what has lasted too long."""
+        loop = asyncio.get_running_loop()
+        for caller in list(self._callers):
+            caller.expire(loop.time())
+        if seconds % INTERVAL == 0:
+            for tunnel in self._tunnels:
+                tunnel.look()
+        self._chore = loop.call_later(1, self._look_after, seconds + 1)
 
     async def _wait_for_callers(self) -> None:
         if tasks := [caller.task for caller in self._callers]:
@@ -151,7 +176,9 @@ class Proxy:
         ready = _Ready()
         master = Master(Options())
         self._manager = proxyserver.Proxyserver()
-        addon = SumunAddon(point=self._point, origins=self._origins, forms=self._forms)
+        addon = SumunAddon(
+            point=self._point, origins=self._origins, forms=self._forms, trusted=self._settings.trusted_parents
+        )
         # ours before the two whose choices it overrides
         master.addons.add(self._manager, addon, next_layer.NextLayer(), tlsconfig.TlsConfig(), ready)
         # our listeners are not mitmproxy's to start: it would only log that one failed
@@ -160,14 +187,25 @@ class Proxy:
         async with asyncio.timeout(_STARTING):
             await ready.event.wait()
 
-    async def _listen(self, host: str, port: int) -> None:
+    async def _listen(
+        self, host: str, port: int, authority: CertificateAuthority, leading: Leading | None, *, welcoming: bool
+    ) -> None:
         instance = GuardInstance.on((host, port), self._manager)
-        gate = Gate(self._point.teller, self._origins, instance.hand_over, self._tunnels)
-        instance.attend, instance.callers, instance.reuse_port = gate.attend, self._callers, self._reuse_port
+        assert self._watch  # noqa: S101 - narrows the type; it is opened before
+        instance.callers, instance.watch = self._callers, self._watch
+        instance.reuse_port, instance.leading = self._reuse_port, leading
+        gate = Gate(
+            self._point.teller, self._origins, instance.hand_over, self._watch, self._tunnels,
+            self._settings.trusted_parents,
+        )  # fmt: skip
+        instance.attend = gate.attend
         try:
             await instance.start()
         except OSError as error:
             raise ProxyFault(_why_not(error, host, port)) from error
+        if welcoming:
+            certificate = authority.certificate.encode()
+            instance.attend = replace(gate, port=instance.listen_addrs[0][1], certificate=certificate).attend
         self._instances.append(instance)
         self._origins.protect((ip_address(at[0]), at[1]) for at in instance.listen_addrs)
 
@@ -194,7 +232,9 @@ def standalone_addon(  # noqa: PLR0913 - a composition root takes every part by 
     forms = Forms(book=book, teller=teller, organisation=organisation) if book else None
     point = HttpPoint(teller, organisation, pages, failure_pages, forms)
     options = mitmproxy_options(settings, ca_folder)
-    return SumunAddon(point=point, origins=Origins(resolver, vetting), forms=forms, options=options)
+    return SumunAddon(
+        point=point, origins=Origins(resolver, vetting), forms=forms, trusted=settings.trusted_parents, options=options
+    )
 
 
 class _Ready:
@@ -218,19 +258,23 @@ def own_listeners(settings: Settings) -> Iterator[tuple[IPAddress, int]]:
     listen = settings.listen
     for each in (listen.dns, listen.proxy, listen.console):
         yield each.address, each.port
+    if listen.transparent:
+        yield listen.transparent.address, listen.transparent.port
     for address in (listen.pages.address, listen.pages.address6):
         if address:
             yield address, listen.pages.http
             yield address, listen.pages.https
 
 
-def _listeners(settings: Settings) -> Iterator[tuple[str, int]]:
+def _listeners(settings: Settings) -> Iterator[tuple[str, int, Leading | None]]:
     listen = settings.listen
-    yield str(listen.proxy.address), listen.proxy.port
+    yield str(listen.proxy.address), listen.proxy.port, None
     for address in (listen.pages.address, listen.pages.address6):
         if address:
-            yield str(address), listen.pages.http
-            yield str(address), listen.pages.https
+            yield str(address), listen.pages.http, None
+            yield str(address), listen.pages.https, None
+    if transparent := listen.transparent:
+        yield str(transparent.address), transparent.port, transparent.leading
 
 
 def _why_not(error: OSError, host: str, port: int) -> str:

@@ -10,17 +10,22 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from prometheus_client import Counter
+
 from sumun.model.decision import Undetermined
 from sumun.model.event import AccessDecided, Context, Events
-from sumun.model.name import IPAddress
+from sumun.model.name import DomainName, IPAddress
 from sumun.model.request import AccessRequest
-from sumun.model.segment import UNKNOWN_SEGMENT, FailMode
+from sumun.model.segment import UNKNOWN_SEGMENT, FailMode, ProxyPolicy
 from sumun.model.verdict import DataExposed, Point, Verdict
 from sumun.policy.engine import Policy
-from sumun.proxy.ruling import GateRuling, Ruling
+from sumun.proxy.destination import Destination
+from sumun.proxy.memo import Memo
+from sumun.proxy.ruling import GateRuling, Ruling, gate_ruling
 from sumun.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
+_STRICT = ProxyPolicy()
 _OUTCOMES = {
     Verdict.SPLICED: "spliced",
     Verdict.INTERCEPTED: "intercepted",
@@ -44,18 +49,52 @@ class Teller:
         self.clock = clock
         self.metrics = metrics
         self._events = events
+        self._memo = Memo()
+        self._connections: dict[tuple[str, Verdict], Counter] = {}
+        """A counter for each segment and outcome: to find it by its labels costs more than to count."""
 
-    def decided(self, point: Point, client: IPAddress, decide: Callable[[Policy, datetime], GateRuling]) -> GateRuling:
+    def rule_at_gate(
+        self, client: IPAddress, destination: Destination | None, server_name: DomainName | IPAddress | None = None
+    ) -> GateRuling:
         """Ask at the gate; where that fails, splice or close as the segment says."""
         try:
-            with self.metrics.decision_duration.labels(point).time():
-                return decide(self.policy(), self.clock())
+            policy, at = self.policy(), self.clock()
+            if destination is None or server_name is not None:
+                return self._decide(policy, client, destination, server_name, at)
+            key = client, destination
+            return self._memo.recall(policy, key, at) or self._memo.learn(
+                policy, key, at, lambda: self._decide(policy, client, destination, None, at)
+            )
         except Exception:
             logger.exception("deciding failed")
-            segment, mode = self.failed(point, client)
+            segment, mode = self.failed(Point.GATE, client)
             unknown = Undetermined(frozenset(), segment, ())
             verdict = Verdict.SPLICED if mode is FailMode.OPEN else Verdict.CLOSED
             return GateRuling(Ruling(AccessRequest(client, None), unknown), verdict, failure=True)
+
+    def proxy_policy(self, client: IPAddress) -> ProxyPolicy:
+        """How the client's segment wants doubtful connections handled; strictly, where nobody can tell."""
+        try:
+            segment = self.policy().segment_of(client)
+        except Exception:
+            logger.exception("finding the segment failed")
+            segment = None
+        return segment.proxy if segment else _STRICT
+
+    def knows(self, client: IPAddress) -> bool:
+        """Whether the client is in any segment."""
+        return self._segment_name(client) != UNKNOWN_SEGMENT
+
+    def _decide(
+        self,
+        policy: Policy,
+        client: IPAddress,
+        destination: Destination | None,
+        server_name: DomainName | IPAddress | None,
+        at: datetime,
+    ) -> GateRuling:
+        with self.metrics.decision_duration.labels(Point.GATE).time():
+            return gate_ruling(policy, client, destination, server_name, at=at)
 
     def failed(self, point: Point, client: IPAddress) -> tuple[str, FailMode]:
         """Count a failure of ours; returns the client's segment and what it wants done."""
@@ -77,10 +116,18 @@ class Teller:
             self.failed(event.point, event.request.client)
             return ""
 
+    def bypass(self, client: IPAddress, technique: str) -> None:
+        """Count an attempt to get round the filter that leads nowhere else than where it should."""
+        self.metrics.bypass_attempts.labels(self._segment_name(client), technique).inc()
+
     def connection(self, ruling: GateRuling | None, client: IPAddress, verdict: Verdict) -> None:
         """Count what became of a connection."""
         segment = ruling.ruling.outcome.segment if ruling else self._segment_name(client)
-        self.metrics.proxy_connections.labels(segment, _OUTCOMES.get(verdict, "failed")).inc()
+        counter = self._connections.get((segment, verdict))
+        if counter is None:
+            counter = self.metrics.proxy_connections.labels(segment, _OUTCOMES.get(verdict, "failed"))
+            self._connections[segment, verdict] = counter
+        counter.inc()
 
     def ended_at_gate(
         self,

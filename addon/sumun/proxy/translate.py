@@ -17,6 +17,8 @@ from sumun.pages.render import Asked
 from sumun.proxy.opening import authority
 
 _FORBIDDEN_OCTETS = re.compile(rb"[\x00\r\n]")
+TOLD = "sumun.client"
+"""Key in a flow's metadata: the client's address, where a listed parent told it."""
 _HOSTS = 8
 """Host header fields that are read; more than one is refused anyhow."""
 
@@ -39,8 +41,8 @@ class Authorities:
 
 
 def client_address(flow: http.HTTPFlow) -> IPAddress:
-    """Who asks."""
-    return address(flow.client_conn.peername[0])
+    """Who asks: the client of a connection, or whom a listed parent has named."""
+    return flow.metadata.get(TOLD) or address(flow.client_conn.peername[0])
 
 
 def address(text: str) -> IPAddress:

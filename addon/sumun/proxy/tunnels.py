@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from sumun.policy.engine import Policy
-from sumun.proxy.relay import End
+from sumun.proxy.relay import Tunnel
 
 logger = logging.getLogger(__name__)
 
@@ -23,30 +23,30 @@ type StillAllowed = Callable[[], bool]
 
 @dataclass(slots=True)
 class Tunnels:
-    """Client ends of what is spliced; only those that concern generative AI are asked about again."""
+    """What is spliced now; only those that concern generative AI are asked about again."""
 
     policy: Callable[[], Policy]
     clock: Callable[[], datetime]
-    _all: set[End] = field(default_factory=set)
-    _asked: dict[End, tuple[StillAllowed, datetime | None]] = field(default_factory=dict)
+    _all: set[Tunnel] = field(default_factory=set)
+    _asked: dict[Tunnel, tuple[StillAllowed, datetime | None]] = field(default_factory=dict)
     _policy: Policy | None = None
 
-    def __iter__(self) -> Iterator[End]:
+    def __iter__(self) -> Iterator[Tunnel]:
         return iter(list(self._all))
 
     def __len__(self) -> int:
         return len(self._all)
 
-    def add(self, end: End, still_allowed: StillAllowed | None, until: datetime | None) -> None:
+    def add(self, tunnel: Tunnel, still_allowed: StillAllowed | None, until: datetime | None) -> None:
         """Take a tunnel; ``until`` is when it has to be asked about though nothing else changes."""
-        self._all.add(end)
+        self._all.add(tunnel)
         if still_allowed:
-            self._asked[end] = still_allowed, until
+            self._asked[tunnel] = still_allowed, until
 
-    def discard(self, end: End) -> None:
+    def discard(self, tunnel: Tunnel) -> None:
         """Forget a tunnel that has ended."""
-        self._all.discard(end)
-        self._asked.pop(end, None)
+        self._all.discard(tunnel)
+        self._asked.pop(tunnel, None)
 
     async def run(self) -> None:
         """Look until cancelled."""
@@ -59,14 +59,14 @@ class Tunnels:
         policy, now = self.policy(), self.clock()
         changed = policy is not self._policy
         self._policy = policy
-        due = [end for end, (_, until) in self._asked.items() if changed or (until is not None and now >= until)]
-        for number, end in enumerate(due, 1):
-            self._ask(end)
+        due = [tunnel for tunnel, (_, until) in self._asked.items() if changed or (until is not None and now >= until)]
+        for number, tunnel in enumerate(due, 1):
+            self._ask(tunnel)
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
 
-    def _ask(self, end: End) -> None:
-        asked = self._asked.get(end)
+    def _ask(self, tunnel: Tunnel) -> None:
+        asked = self._asked.get(tunnel)
         if asked is None:
             return
         try:
@@ -75,4 +75,4 @@ class Tunnels:
             logger.exception("asking about a tunnel failed")
             allowed = False
         if not allowed:
-            end.close()
+            tunnel.close()

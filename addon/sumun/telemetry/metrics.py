@@ -51,6 +51,9 @@ class Metrics:
         self.bypass_attempts = counter(
             "bypass_attempts_total", "Attempts to get round the filter", "segment", "technique"
         )
+        self.llm_apis_discovered = counter(
+            "llm_apis_discovered_total", "Requests shaped like those to an LLM API, to hosts nobody knows", "segment"
+        )
         self.events = counter("events_total", "Events written", "sink")
         self.events_dropped = counter("events_dropped_total", "Events lost", "sink", "reason")
         self.attempts_logged = counter("attempts_logged_total", "Attempts in the events written", "sink")

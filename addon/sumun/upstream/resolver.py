@@ -21,6 +21,7 @@ from dns.rdatatype import RdataType
 from sumun.config.settings import Transport, Upstream
 from sumun.model.name import DomainName, IPAddress
 from sumun.telemetry.metrics import Metrics
+from sumun.upstream.cache import AddressCache, Found
 from sumun.upstream.datagram import ask_datagram
 from sumun.upstream.errors import UpstreamError
 from sumun.upstream.message import TC, flags_of
@@ -73,6 +74,7 @@ class Upstreams:
         self._failed_at: dict[Upstream, float] = {}
         self._slots = asyncio.Semaphore(_MAX_AT_ONCE)
         self._waiting = 0
+        self._cache = AddressCache(self._find, time.monotonic)
 
     async def ask(self, query: bytes) -> bytes:
         """The answer to a well-formed query, with the query's own id; raises UpstreamError, and nothing else.
@@ -88,21 +90,30 @@ class Upstreams:
             raise UpstreamError("no resolver answered: " + "; ".join(faults)) from None
 
     async def addresses(self, name: DomainName) -> tuple[IPAddress, ...]:
-        """Addresses of a host, IPv4 first, at most 16, none if it has none; raises UpstreamError, and nothing else."""
-        families = (RdataType.A, RdataType.AAAA)
-        answers = await asyncio.gather(*(self._addresses(name, type_) for type_ in families), return_exceptions=True)
-        found = [address for answer in answers if not isinstance(answer, BaseException) for address in answer]
-        faults = [answer for answer in answers if isinstance(answer, BaseException)]
-        if faults and not found:
-            raise faults[0]
-        return tuple(found[:_MAX_ADDRESSES])
+        """Addresses of a host, IPv4 first, at most 16, none if it has none; raises UpstreamError, and nothing else.
+
+        They are kept for as long as the answer allows (see ``cache``).
+        """
+        return await self._cache.addresses(name)
 
     async def close(self) -> None:
         """Close the connections kept open."""
         for server in self._servers.values():
             await server.streams.close()
 
-    async def _addresses(self, name: DomainName, type_: RdataType) -> list[IPAddress]:
+    async def _find(self, name: DomainName) -> Found:
+        families = (RdataType.A, RdataType.AAAA)
+        answers = await asyncio.gather(*(self._addresses(name, type_) for type_ in families), return_exceptions=True)
+        found = [answer for answer in answers if isinstance(answer, Found)]
+        faults = [answer for answer in answers if isinstance(answer, BaseException)]
+        addresses = tuple(address for answer in found for address in answer.addresses)
+        if faults and not addresses:
+            raise faults[0]
+        # half an answer is not worth keeping
+        ttl = 0 if faults else min((answer.ttl for answer in found if answer.addresses), default=0)
+        return Found(addresses[:_MAX_ADDRESSES], ttl)
+
+    async def _addresses(self, name: DomainName, type_: RdataType) -> Found:
         query = dns.message.make_query(dns.name.from_text(name.text), type_, use_edns=0, payload=1232)
         reply = await self.ask(query.to_wire())
         try:
@@ -110,10 +121,10 @@ class Upstreams:
             if message.rcode() not in (Rcode.NOERROR, Rcode.NXDOMAIN):
                 raise UpstreamError(f"resolving `{name}`: {message.rcode().name}")
             assert isinstance(message, dns.message.QueryMessage)  # noqa: S101 - narrows the type; opcode is checked
-            rrset = message.resolve_chaining().answer
+            chain = message.resolve_chaining()
         except dns.exception.DNSException as fault:
             raise UpstreamError(f"resolving `{name}`: answer is malformed: {fault}") from fault
-        return [ip_address(record.to_text()) for record in rrset or ()]
+        return Found(tuple(ip_address(record.to_text()) for record in chain.answer or ()), chain.minimum_ttl)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:

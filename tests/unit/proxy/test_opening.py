@@ -27,7 +27,7 @@ from tests.support.proxies import hello
         (b"PRI * HTTP/2.0", Kind.OTHER),
         (b"SSH-2.0-x", Kind.OTHER),
         (b"\x80\x2e\x01\x00\x02", Kind.OTHER),
-        (b"\x05\x01\x00", Kind.OTHER),
+        (b"\x05\x01\x00", Kind.SOCKS),
         (b"A" * 33, Kind.OTHER),
     ],
 )

@@ -1,33 +1,148 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 
-from sumun.proxy.relay import End, join
+import pytest
+
+from sumun.proxy import relay
+from sumun.proxy.relay import Tunnel
+from sumun.proxy.watch import Watch
+
+MEGABYTE = bytes(range(256)) * 4096
 
 
-def test_an_idle_tunnel_is_closed_and_a_busy_one_is_not() -> None:
+class Ends:
+    """A tunnel and the two programs at its ends."""
+
+    def __init__(self, watch: Watch, open_: ExitStack, said: bytes = b"") -> None:
+        self.client, inside = socket.socketpair()
+        self.origin, outside = socket.socketpair()
+        for each in (self.client, inside, self.origin, outside):
+            open_.enter_context(each).setblocking(False)
+        self.tunnels: set[Tunnel] = set()
+        self.tunnel = Tunnel(watch, inside, outside, self.tunnels.discard)
+        self.tunnels.add(self.tunnel)
+        self.tunnel.start(said)
+
+    async def send(self, end: socket.socket, data: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(end, data)
+
+    async def read(self, end: socket.socket, size: int) -> bytes:
+        found = b""
+        while len(found) < size and (data := await asyncio.get_running_loop().sock_recv(end, size - len(found))):
+            found += data
+        return found
+
+    def pass_time(self, seconds: float) -> None:
+        for _ in range(int(seconds / relay.INTERVAL)):
+            self.tunnel.look()
+
+
+def run(test: Callable[[Ends], Awaitable[None]], said: bytes = b"") -> None:
     async def main() -> None:
-        loop = asyncio.get_running_loop()
-        accepted: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
-        server = await asyncio.start_server(lambda r, w: accepted.put_nowait((r, w)), "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        lost = asyncio.Event()
-        _, client = await loop.create_connection(lambda: End(lost.set), "127.0.0.1", port)
-        _, origin = await loop.create_connection(End, "127.0.0.1", port)
-        (client_reader, client_writer), (origin_reader, origin_writer) = [await accepted.get() for _ in range(2)]
-        join(client, origin, idle=0.2)
-        for _ in range(8):  # twice the time after which silence would have ended it
-            client_writer.write(b"x")
-            assert await origin_reader.readexactly(1) == b"x"
-            await asyncio.sleep(0.1)
-        assert not lost.is_set()
-        async with asyncio.timeout(2):
-            await lost.wait()
-            assert await client_reader.read() == b""
-        for writer in (client_writer, origin_writer):
-            writer.close()
-        server.close()
-        assert client.timer is not None
-        assert client.timer.cancelled() or client.timer.when() <= loop.time()
+        watch = Watch()
+        with ExitStack() as open_:
+            ends = Ends(watch, open_, said)
+            try:
+                async with asyncio.timeout(10):
+                    await test(ends)
+            finally:
+                ends.tunnel.close()
+                watch.close()
 
     asyncio.run(main())
+
+
+def test_what_was_said_before_comes_first() -> None:
+    async def test(ends: Ends) -> None:
+        await ends.send(ends.client, b" and more")
+        assert await ends.read(ends.origin, 14) == b"hello and more"
+
+    run(test, said=b"hello")
+
+
+def test_both_ways_at_once_and_more_than_the_buffers_hold() -> None:
+    async def test(ends: Ends) -> None:
+        sides = (ends.client, ends.origin), (ends.origin, ends.client)
+        sending = [asyncio.ensure_future(ends.send(here, MEGABYTE)) for here, _ in sides]
+        assert await asyncio.gather(*(ends.read(there, len(MEGABYTE)) for _, there in sides)) == [MEGABYTE, MEGABYTE]
+        await asyncio.gather(*sending)
+
+    run(test)
+
+
+def test_a_side_that_does_not_read_holds_the_other_back_and_loses_nothing() -> None:
+    async def test(ends: Ends) -> None:
+        sending = asyncio.ensure_future(ends.send(ends.origin, MEGABYTE * 4))
+        done, _ = await asyncio.wait([sending], timeout=0.3)
+        assert not done, "nobody reads, so not all can have gone anywhere"
+        assert await ends.read(ends.client, 4 * len(MEGABYTE)) == MEGABYTE * 4
+        await sending
+
+    run(test)
+
+
+def test_a_half_close_goes_through_and_the_answer_comes_back() -> None:
+    async def test(ends: Ends) -> None:
+        await ends.send(ends.client, b"question")
+        ends.client.shutdown(socket.SHUT_WR)
+        assert await ends.read(ends.origin, 100) == b"question"
+        await ends.send(ends.origin, b"answer" * 1000)
+        ends.origin.shutdown(socket.SHUT_WR)
+        assert await ends.read(ends.client, 10_000) == b"answer" * 1000
+        assert ends.tunnels == set()
+
+    run(test)
+
+
+def test_a_side_that_is_gone_is_told_to_the_other_after_all_it_said() -> None:
+    async def test(ends: Ends) -> None:
+        sending = asyncio.ensure_future(ends.send(ends.origin, MEGABYTE))
+        await asyncio.sleep(0.1)
+        sending.cancel()
+        ends.origin.close()
+        received = await ends.read(ends.client, 2 * len(MEGABYTE))
+        assert 0 < len(received) < len(MEGABYTE)
+        assert MEGABYTE.startswith(received)
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "stays"),
+    [(relay.IDLE - relay.INTERVAL, True), (relay.IDLE + relay.INTERVAL, False)],
+    ids=["shorter than the limit", "longer"],
+)
+def test_an_idle_tunnel_is_closed(seconds: float, stays: bool) -> None:
+    async def test(ends: Ends) -> None:
+        ends.pass_time(seconds)
+        assert bool(ends.tunnels) is stays
+        if not stays:
+            assert await ends.read(ends.client, 1) == b""
+
+    run(test)
+
+
+def test_a_busy_tunnel_outlives_the_idle_limit_and_not_the_total_one() -> None:
+    async def test(ends: Ends) -> None:
+        for _ in range(int(relay.TOTAL / relay.INTERVAL) - 1):
+            ends.tunnel._client.active = True
+            ends.tunnel.look()
+        assert ends.tunnels
+        ends.tunnel.look()
+        assert not ends.tunnels
+
+    run(test)
+
+
+def test_half_a_tunnel_is_closed_sooner() -> None:
+    async def test(ends: Ends) -> None:
+        ends.client.shutdown(socket.SHUT_WR)
+        assert await ends.read(ends.origin, 1) == b""
+        ends.pass_time(relay.HALF_CLOSED + relay.INTERVAL)
+        assert not ends.tunnels
+
+    run(test)

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from sumun.model.segment import FailMode
 from sumun.model.verdict import DataExposed, Point, Verdict
+from sumun.policy.engine import Policy
 from sumun.proxy.destination import Destination, DomainName
 from sumun.proxy.ruling import gate_ruling
 from sumun.proxy.telling import Teller
@@ -16,6 +17,7 @@ from tests.support.builders import NOON, policy, segment, three_segments
 from tests.support.proxies import AwaitedEvents
 
 CLIENT = ip_address("10.20.0.7")
+SOMEWHERE = Destination(DomainName("open.test"), 443)
 
 
 def teller(policy_: Any, events: Any = None) -> tuple[Teller, AwaitedEvents, CollectorRegistry]:
@@ -24,14 +26,22 @@ def teller(policy_: Any, events: Any = None) -> tuple[Teller, AwaitedEvents, Col
     return made, recording, registry
 
 
+class Undecided:
+    """A policy that knows its segments and fails to decide."""
+
+    def __init__(self, sound: Policy) -> None:
+        self.segment_of = sound.segment_of
+        self.decide = broken
+
+
 def broken(*_: object, **__: object) -> Any:
     raise RuntimeError("broken")
 
 
 @pytest.mark.parametrize(("mode", "verdict"), [(FailMode.OPEN, Verdict.SPLICED), (FailMode.CLOSED, Verdict.CLOSED)])
 def test_a_decision_that_fails_ends_as_the_segment_says(mode: FailMode, verdict: Verdict) -> None:
-    made, events, registry = teller(lambda: policy(segment("s", "10.0.0.0/8", on_failure=mode)))
-    ruling = made.decided(Point.GATE, CLIENT, broken)
+    made, events, registry = teller(lambda: Undecided(policy(segment("s", "10.0.0.0/8", on_failure=mode))))
+    ruling = made.rule_at_gate(CLIENT, SOMEWHERE)
     assert (ruling.verdict, ruling.failure) == (verdict, True)
     labels = {"point": "gate", "segment": "s", "mode": mode.value}
     assert registry.get_sample_value("sumun_failure_decisions_total", labels) == 1
@@ -41,7 +51,7 @@ def test_a_decision_that_fails_ends_as_the_segment_says(mode: FailMode, verdict:
 
 def test_without_a_policy_it_is_closed() -> None:
     made, _, _ = teller(broken)
-    assert made.decided(Point.GATE, CLIENT, broken).verdict is Verdict.CLOSED
+    assert made.rule_at_gate(CLIENT, SOMEWHERE).verdict is Verdict.CLOSED
     assert made.failed(Point.HTTP, CLIENT) == ("unknown", FailMode.CLOSED)
 
 

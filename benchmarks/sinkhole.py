@@ -1,6 +1,6 @@
 """Sumun beside its peers: queries a second, one server process each, asked by dnsperf on loopback.
 
-Usage: python benchmarks/dns.py [--rounds N] [--seconds S] [--names N] [--write FILE]
+Usage: python benchmarks/sinkhole.py [--rounds N] [--seconds S] [--names N]; writes docs/reference/benchmarks.md
 
 Every peer that is installed takes part, with the same names blocked. All servers run at once, and the rounds are
 interleaved, so that what else the machine does hits each of them alike; the table gives medians. Every server is
@@ -26,6 +26,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+
+from report import put
 
 CLIENTS = 10
 PROBE = "first.blocked.example"
@@ -281,10 +283,7 @@ def table(servers: list[Server], loads: dict[str, Path]) -> str:
 def page(servers: list[Server], loads: dict[str, Path], options: argparse.Namespace, load_average: float) -> str:
     today = datetime.now(UTC)  # noqa: TID251 - a program that is run by hand
     names = f"{options.names:,} blocked names, {options.allowed:,} allowed names answered from cache"
-    return f"""# Benchmarks
-
-Written by `make bench-dns` (`benchmarks/dns.py`): run it where you mean to serve; ratios hold better than numbers.
-
+    return f"""\
 {today:%Y-%m-%d}, {platform.system()} {platform.release()}, {platform.machine()}, {os.cpu_count()} cores, \
 Python {platform.python_version()}. Load average of the machine before the run: {load_average:.1f}\
 . {names}; dnsperf over UDP on loopback with {CLIENTS} clients; one server process each, \
@@ -303,7 +302,6 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--names", type=int, default=100_000)
     parser.add_argument("--allowed", type=int, default=2_000)
-    parser.add_argument("--write", type=Path)
     options = parser.parse_args()
     load_average, upstream_port = os.getloadavg()[0], free_port()
     with tempfile.TemporaryDirectory() as base:
@@ -322,8 +320,7 @@ def main() -> None:
             measure(running, loads, options.rounds, options.seconds)
             text = page(running, loads, options, load_average)
     print(text)
-    if options.write:
-        options.write.write_text(text)
+    put("sinkhole.py", "Sinkhole: `make bench-dns`", text)
 
 
 if __name__ == "__main__":

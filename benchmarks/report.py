@@ -1,0 +1,15 @@
+"""Puts what a benchmark measured into docs/reference/benchmarks.md, each in a section of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+REPORT = Path(__file__).resolve().parents[1] / "docs/reference/benchmarks.md"
+
+
+def put(script: str, heading: str, text: str) -> None:
+    """Replace the section between the marks of this script, or add it."""
+    begin, end = f"<!-- benchmarks/{script} -->", f"<!-- end of benchmarks/{script} -->"
+    before, mark, rest = REPORT.read_text("utf-8").partition(begin)
+    after = rest.partition(end)[2] if mark else "\n"
+    REPORT.write_text(f"{before.rstrip()}\n\n{begin}\n## {heading}\n\n{text.strip()}\n{end}{after}", "utf-8")
