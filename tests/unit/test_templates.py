@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from tests.support.builders import NOON, request
 CONFIG = Path(__file__).parents[2] / "config"
 TEMPLATES = sorted(path.stem for path in (CONFIG / "templates").glob("*.yaml"))
 
-ALLOW, MONITOR, BLOCK = Action.ALLOW, Action.MONITOR, Action.BLOCK
+ALLOW, MONITOR, WARN, JUSTIFY, BLOCK = Action
 DEEPSEEK = ("deepseek.com", "chat.deepseek.com", "api.deepseek.com")
 CHATGPT, CLAUDE, GEMINI, ORDINARY = "chatgpt.com", "claude.ai", "gemini.google.com", "www.example.org"
 FEBRUARY = datetime(2025, 2, 20, 3, tzinfo=UTC)
@@ -62,8 +62,8 @@ def service_domain(loaded: Loaded, id_: str) -> str | None:
 
 def test_all_templates_are_tested_here() -> None:
     assert TEMPLATES == [
-        "bank", "defence-ministry", "foreign-ministry", "hyundai-hq", "industry-ministry", "kakao", "khnp", "nasa",
-        "one-line", "school",
+        "bank", "defence-ministry", "foreign-ministry", "government-devices", "hyundai-hq", "industry-ministry",
+        "kakao", "khnp", "lg-uplus", "nasa", "naver", "one-line", "school", "sk-hynix",
     ]  # fmt: skip
 
 
@@ -165,3 +165,32 @@ def test_the_default_configuration_gives_three_segments_three_answers() -> None:
         8053, 8080, 8081, 8443, 8090,
     ]  # fmt: skip
     assert loaded.config.segments[2].dns.ttl == 30
+
+
+def test_lg_uplus_blocks_one_service_and_cautions_before_the_others() -> None:
+    loaded = template("lg-uplus")
+    assert actions(loaded, "10.70.3.4", DEEPSEEK[0], CHATGPT, CLAUDE, ORDINARY) == [BLOCK, WARN, WARN, ALLOW]
+    rule = decision(loaded, "10.70.3.4", CHATGPT).rule
+    assert rule is not None
+    assert rule.ttl == timedelta(hours=8)
+
+
+def test_sk_hynix_asks_for_a_reason_that_somebody_approves() -> None:
+    loaded = template("sk-hynix")
+    assert actions(loaded, "10.80.3.4", DEEPSEEK[0], CHATGPT, ORDINARY) == [JUSTIFY, JUSTIFY, ALLOW]
+    rule = decision(loaded, "10.80.3.4", CHATGPT).rule
+    assert rule is not None
+    assert (rule.approver, rule.ttl) == ("Information Security", timedelta(hours=24))
+
+
+def test_naver_judges_by_where_vendor_and_data_are() -> None:
+    found = actions(template("naver"), "10.90.3.4", DEEPSEEK[0], "kimi.com", "clova.ai", CHATGPT, ORDINARY)
+    assert found == [BLOCK, BLOCK, MONITOR, WARN, ALLOW]
+
+
+def test_government_devices_are_banned_but_for_one_exemption_until_its_end() -> None:
+    loaded = template("government-devices")
+    only_deepseek_is_blocked(loaded, "10.100.3.4")
+    last_day, after = datetime(2027, 6, 30, 23, 59, tzinfo=UTC), datetime(2027, 7, 1, tzinfo=UTC)
+    assert [decision(loaded, "10.101.7.7", DEEPSEEK[0], at).action for at in (last_day, after)] == [ALLOW, BLOCK]
+    assert actions(loaded, "10.101.7.8", DEEPSEEK[0], at=last_day) == [BLOCK]
