@@ -26,9 +26,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(1, str(ROOT))
 
-import dns.message  # noqa: E402
-import dns.rrset  # noqa: E402
-from report import put  # noqa: E402
+import dns.message  # noqa: E402  # after the path is set, like the others
+import dns.rrset  # noqa: E402  # see above
+from report import put  # noqa: E402  # see above
 from tests.support.proxies import hello  # noqa: E402  # the ClientHello of the tests
 
 NAME = "open.test"

@@ -32,7 +32,7 @@ def why_not() -> str:
     if _account() is None:
         return "root cannot run PostgreSQL, and there is no account `postgres`"
     try:
-        import psycopg  # noqa: F401
+        import psycopg  # noqa: F401  # to see whether it is there
     except ImportError:
         return "no driver here; install `sumun[postgresql]`"
     return ""
