@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from sumun.cli.output import out
-from sumun.model.decision import Decision, Outcome, Reason
-from sumun.model.request import AccessRequest
+from sumun.model.decision import Decision, Outcome, Reason, Undetermined
+from sumun.model.request import AccessRequest, Facet
 from sumun.model.rule import Action
 from sumun.model.verdict import Verdict
 from sumun.policy.explain import Explanation
@@ -108,7 +108,7 @@ def _because(outcome: Outcome) -> str:
 
 def _facts(outcome: Outcome, at: datetime) -> list[tuple[str, str]]:
     service = (
-        f"{outcome.service.title.within('en')} ({outcome.service.id})" if outcome.service else "none in the catalogue"
+        f"{outcome.service.title.within('en')} ({outcome.service.id})" if outcome.service else _no_service(outcome)
     )
     rows = [
         ("segment", outcome.segment),
@@ -119,6 +119,12 @@ def _facts(outcome: Outcome, at: datetime) -> list[tuple[str, str]]:
     if outcome.valid_until:
         rows.append(("may change at", outcome.valid_until.isoformat()))
     return rows
+
+
+def _no_service(outcome: Outcome) -> str:
+    """A shared domain is a service's only under some of its paths."""
+    by_path = isinstance(outcome, Undetermined) and Facet.PATH in outcome.needs
+    return "depends on the path: the domain is shared" if by_path else "none in the catalogue"
 
 
 def _steps_table(steps: tuple[Step, ...]) -> Table:

@@ -179,3 +179,10 @@ def test_a_filter_that_does_not_run_is_not_healthy(tmp_path: Path) -> None:
     told = sumun("healthcheck", "-c", path, "--json")
     assert told.exit_code == 1
     assert set(json.loads(told.stdout)["roles"]) == {"dns", "proxy", "console"}
+
+
+def test_explain_does_not_call_a_shared_domain_nobodys() -> None:
+    said = sumun("explain", "127.0.0.3", "www.bing.com").stdout
+    assert "undetermined, needs path" in said
+    assert "depends on the path" in said
+    assert "none in the catalogue" in sumun("explain", "127.0.0.3", "www.example.org").stdout
