@@ -147,12 +147,12 @@ async def serve(
         at_the_end.push_async_callback(asyncio.to_thread, recorder.close)
         at_the_end.push_async_callback(asyncio.to_thread, process.watch.store.close)
         await process.watch.look()
-        work = [active.watch(), recorder.run(), process.watch.run(), _reload_when(reload, active)]
-        if role is Role.CONSOLE:  # one process of a host fetches; all see the new copy
-            work.append(_refreshing(process, at_the_end).run())
         part = _PARTS[role](process, at_the_end)
         at_the_end.push_async_callback(part.stop)
         await part.start()
+        work = [active.watch(), recorder.run(), process.watch.run(), _reload_when(reload, active)]
+        if role is Role.CONSOLE:  # one process of a host fetches; all see the new copy
+            work.append(_refreshing(process, at_the_end).run())
         on_ready()
         await _until(stop, work)
 

@@ -263,6 +263,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
         done = subprocess.run([*SUMUN, "up", "-c", str(path)], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert f"port `{port}`" in done.stderr
+    assert "never awaited" not in done.stderr
     assert "Traceback" not in done.stderr
 
 
