@@ -283,6 +283,7 @@ class _Chores:
     def done(self) -> None:
         for task in self._tasks:
             task.cancel()
+        self._process.watch.store.close()
         self._process.recorder.close()
 
 
