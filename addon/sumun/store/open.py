@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +76,13 @@ def _sqlite(path: Path) -> Engine:
     )  # fmt: skip
 
     @event.listens_for(engine, "do_connect")
-    def _private(*_: Any) -> None:
-        # 0600 from the beginning: clients, names and reasons are in it, and SQLite gives its WAL the file's own mode
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    def _exists(*_: Any) -> None:
+        if not path.exists():
+            _new_file(path)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _: Any) -> None:
         connection.isolation_level = None  # SQLAlchemy's own advice: we begin transactions ourselves, see below
-        connection.execute("PRAGMA journal_mode=WAL")  # readers never wait for a writer
         connection.execute("PRAGMA synchronous=FULL")  # what a page has promised survives a power cut
 
     @event.listens_for(engine, "begin")
@@ -92,6 +92,23 @@ def _sqlite(path: Path) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _new_file(path: Path) -> None:
+    """Put an empty database in place, whole: 0600 (its WAL gets the same mode), and readers never wait for a writer.
+
+    Made beside and linked, because two processes that switch one file to WAL at once lock each other out, and because
+    opening and closing a file that SQLite uses drops this process's locks on it (sqlite.org/howtocorrupt.html, 2.2).
+    """
+    handle, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    try:
+        with closing(sqlite3.connect(draft)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        with suppress(FileExistsError):  # another process was first
+            os.link(draft, path)
+    finally:
+        os.unlink(draft)
 
 
 def _postgresql(url: URL) -> Engine:
