@@ -108,7 +108,7 @@ def _new_file(path: Path) -> None:
         with suppress(FileExistsError):  # another process was first
             os.link(draft, path)
     finally:
-        os.unlink(draft)
+        Path(draft).unlink()
 
 
 def _postgresql(url: URL) -> Engine:
