@@ -8,15 +8,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    WithJsonSchema,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema, model_validator
 
 from sumun.config import moments, values
 from sumun.config.fault import Unreadable, not_a, quoted

@@ -8,20 +8,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import (
-    Field,
-)
+from pydantic import Field
 
 from sumun.config import values
-from sumun.config.forms import (
-    Id,
-    Line,
-    Raw,
-    Some,
-    Words,
-    Zone,
-    read,
-)
+from sumun.config.forms import Id, Line, Raw, Some, Words, Zone, read
 from sumun.config.raw_list import RawDownloads, RawList
 from sumun.config.raw_listen import RawDestinations, RawListen, RawResolver
 from sumun.config.raw_rule import RawExemption, RawRule

@@ -5,18 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import (
-    Field,
-)
+from pydantic import Field
 
 from sumun.config import values
-from sumun.config.forms import (
-    Duration,
-    Id,
-    Line,
-    Raw,
-    read,
-)
+from sumun.config.forms import Duration, Id, Line, Raw, read
 
 type Percent = Annotated[int, Field(ge=0, le=100)]
 

@@ -5,22 +5,9 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 from typing import Annotated
 
-from pydantic import (
-    Field,
-)
+from pydantic import Field
 
-from sumun.config.forms import (
-    Address,
-    Address4,
-    Address6,
-    Name,
-    Network,
-    Port,
-    Raw,
-    Some,
-    Workers,
-    read,
-)
+from sumun.config.forms import Address, Address4, Address6, Name, Network, Port, Raw, Some, Workers, read
 from sumun.config.settings import Leading, Upstream
 from sumun.config.upstreams import upstream
 

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-)
+from pydantic import BeforeValidator, Field
 
 from sumun.config import values
-from sumun.config.forms import (
-    Network,
-    Port,
-    Raw,
-    Some,
-    Words,
-    read,
-)
+from sumun.config.forms import Network, Port, Raw, Some, Words, read
 from sumun.config.raw_rule import RawRule
 from sumun.model.segment import DnsAnswer, FailMode, Handling
 from sumun.model.text import Text
