@@ -37,6 +37,8 @@ class AccessDecided:
     verdict: Verdict
     data_exposed: DataExposed
     context: Context = Context()
+    id: str = ""
+    """What somebody was told already; empty: it gets one when it is recorded."""
 
 
 class Events(Protocol):

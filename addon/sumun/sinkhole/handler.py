@@ -91,6 +91,10 @@ class Handler:
         except Exception:  # noqa: BLE001 - each query fails by itself, in ``handle``
             return {}, self._clock()
 
+    def incident(self, client: bytes, answer: Answer, at: datetime) -> bytes:
+        """The id that a listener puts into an answer that it gives by look-up, and that tells one."""
+        return self._tally.incident(client, answer, at)
+
     def answered(
         self, answered: Sequence[tuple[bytes, Answer]], unsent: Iterable[int], at: datetime, seconds: float
     ) -> None:
@@ -194,8 +198,8 @@ class Handler:
         self._finish(query, answer)
 
     def _finish(self, query: _Query, answer: Answer) -> None:
-        self._tally.attempt(query.client.packed, answer, query.at)
-        sent = query.reply(query.wire[:2] + answer.body) is not False
+        incident = self._tally.attempt(query.client.packed, answer, query.protocol, query.at)
+        sent = query.reply(query.wire[:2] + answer.telling(incident)) is not False
         self._tally.response(answer, query.protocol, sent=sent, seconds=time.perf_counter() - query.start)
 
     def _complain(self, doing: str) -> None:

@@ -24,6 +24,7 @@ from sumun.policy.engine import Policy
 from sumun.policy.grants import Grants
 from sumun.sinkhole.outcome import Answer, Drop, Forward, Source
 from sumun.sinkhole.responder import Responder
+from sumun.telemetry.incident import NO_ID
 from tests.support.builders import CHATGPT, DEEPSEEK, NOON, policy, rule, segment
 from tests.unit.sinkhole.asking import (
     BOTH_FAMILIES,
@@ -78,7 +79,7 @@ def test_a_blocked_name_has_one_shape_for_every_type(kind: DnsAnswer, type_: str
     assert addresses(message) == ([expected] if expected else [])
     negative = expected is None and kind is not DnsAnswer.REFUSED
     assert [rrset.rdtype for rrset in message.authority] == ([dns.rdatatype.SOA] if negative else [])
-    assert errors(message) == [(15, "blocked by rule no-deepseek: Deepseek")]
+    assert errors(message) == [(15, f"blocked by rule no-deepseek, incident {NO_ID}: Deepseek")]
 
 
 def test_negative_answers_are_cached_for_the_ttl_of_the_segment() -> None:
@@ -313,7 +314,7 @@ def test_an_alias_of_a_blocked_name_is_blocked_like_it() -> None:
     response = it.on_reply(forward, reply_to(forward, *ALIASES), at=NOON)
     message = answered(wire, response)
     assert addresses(message) == ["192.0.2.1"]
-    assert errors(message) == [(15, "blocked by rule no-deepseek: Deepseek")]
+    assert errors(message) == [(15, f"blocked by rule no-deepseek, incident {NO_ID}: Deepseek")]
     assert response.attempt
     assert str(response.attempt.name) == "chat.deepseek.com"
     assert response.attempt.exposed is DataExposed.NAME_ONLY
