@@ -23,6 +23,7 @@ from prometheus_client import Histogram
 from sumun.model.event import AccessDecided
 from sumun.model.name import plain
 from sumun.sinkhole.outcome import Answer, Kind, Labels, Protocol, Source
+from sumun.sinkhole.ready import MAPPED
 from sumun.telemetry.bulk import observe
 from sumun.telemetry.incident import NO_ID, new_id
 from sumun.telemetry.metrics import Metrics
@@ -84,8 +85,8 @@ class _Told:
     since: float
     """Seconds on the clock of durations."""
     times: int = 0
-    answers: list[Answer] = field(default_factory=list)
-    """Those that it is found by without comparing attempts."""
+    keys: list[tuple[bytes, Answer]] = field(default_factory=list)
+    """What it is found by without comparing attempts."""
 
 
 class Tally:
@@ -150,8 +151,8 @@ class Tally:
         key = (client, answer)
         told = self._told_by_answer.get(key)
         if told is None:
-            told = self._told_by_answer[key] = self._telling(client, answer, "udp", at)
-            told.answers.append(answer)
+            told = self._told_by_answer[key] = self._telling(client.removeprefix(MAPPED), answer, "udp", at)
+            told.keys.append(key)
         told.times += 1
         told.last = at
         return told.octets
@@ -277,8 +278,8 @@ class Tally:
         attempts: list[tuple[AccessDecided, int, datetime]] = []
         while self._told and len(attempts) < _EVENTS and (early or self._first_is_over()):
             told = self._told.pop(next(iter(self._told)))
-            for answer in told.answers:
-                del self._told_by_answer[told.client, answer]
+            for key in told.keys:
+                del self._told_by_answer[key]
             if told.answer.attempt is not None:
                 event = told.answer.attempt.event(plain(ip_address(told.client)), told.protocol, told.first, told.id)
                 attempts.append((event, told.times, told.last))
