@@ -36,6 +36,15 @@ def must_see_inside(outcome: Outcome) -> bool:
     return not outcome.action.lets_through or bool(outcome.rule and outcome.rule.tenant)
 
 
+def strictness(outcome: Outcome) -> int:
+    """A rank among answers to several readings of one request: the strictest holds."""
+    if isinstance(outcome, Undetermined):
+        return 20
+    if not outcome.action.lets_through:
+        return 30 + outcome.action.strictness
+    return (10 if outcome.rule and outcome.rule.tenant else 0) + outcome.action.strictness + outcome.concerns_ai
+
+
 def dns_verdict(outcome: Outcome, dns: DnsPolicy) -> Verdict:
     """A block is answered by the sinkhole, what needs a page or an inspection is steered, the rest forwarded.
 

@@ -13,6 +13,7 @@ from sumun.model.decision import Decision, Outcome, Reason
 from sumun.model.rule import Action
 from sumun.model.segment import DnsPolicy
 from sumun.model.verdict import Verdict
+from sumun.policy.by_name import names_the_destination
 from sumun.policy.engine import Policy
 from sumun.policy.verdicts import dns_verdict
 from sumun.sinkhole.answers import Explanation
@@ -44,11 +45,6 @@ class Judged:
         return isinstance(self.outcome, Decision) and self.outcome.action is Action.BLOCK
 
     @property
-    def filters(self) -> bool:
-        """Whether the client's segment has any rule at all, so that going round this resolver would matter."""
-        return bool(self.policy.rules.get(self.outcome.segment))
-
-    @property
     def concerns_ai(self) -> bool:
         """Whether the attempt is logged."""
         return not isinstance(self.outcome, Decision) or self.outcome.concerns_ai
@@ -56,10 +52,7 @@ class Judged:
     @property
     def names_the_destination(self) -> bool:
         """Whether an administrator spoke of this very name, service or list, and not just of everything."""
-        outcome = self.outcome
-        if not isinstance(outcome, Decision):
-            return False
-        return outcome.reason is Reason.EXEMPTION or bool(outcome.rule and outcome.rule.when.names_a_destination)
+        return names_the_destination(self.outcome)
 
     def lifetime(self, at: datetime) -> int | None:
         """Whole seconds for which a client may rely on this; None: until the policy is another.

@@ -18,12 +18,12 @@ from sumun.model.name import DomainName, IPAddress
 from sumun.model.request import AccessRequest
 from sumun.model.segment import UNKNOWN_SEGMENT, DnsPolicy, FailMode
 from sumun.model.verdict import DataExposed, Verdict
+from sumun.policy.by_name import decide_name, refused_canary
 from sumun.policy.engine import Policy
 from sumun.policy.verdicts import must_see_inside, sinkhole_addresses
 from sumun.sinkhole import answers, local, relay, service_records
 from sumun.sinkhole.answers import Addresses, Explanation
 from sumun.sinkhole.cache import Hit, times_to_live
-from sumun.sinkhole.canaries import canary
 from sumun.sinkhole.cookies import Cookies
 from sumun.sinkhole.judgement import Judged
 from sumun.sinkhole.labels import rcode_label, type_label, type_text
@@ -85,12 +85,12 @@ class Responder:
             return _faulty(question, name)
         if question.name == HEALTH_NAME and client.is_loopback:
             return _healthy(question, name)
-        outcome = policy.decide(AccessRequest(client, question.name), at=at)
+        outcome = decide_name(policy, AccessRequest(client, question.name), at=at)
         judged = Judged(policy, segment.dns if segment else DnsPolicy(), outcome)
-        if judged.verdict(question.type) is not Verdict.FORWARDED:
-            answer = self._answer(question, question.name, judged, at)
-        elif judged.filters and not judged.names_the_destination and (found := canary(question.name)):
+        if found := refused_canary(policy, outcome, question.name):
             answer = _refused_elsewhere(question, judged, at, *found)
+        elif judged.verdict(question.type) is not Verdict.FORWARDED:
+            answer = self._answer(question, question.name, judged, at)
         elif (data := self._local.of_type(question.name, question.type)) is not None:
             answer = _known_here(question, judged, data)
         else:
@@ -114,7 +114,8 @@ class Responder:
         except ValueError as fault:
             return self.on_upstream_failure(forward, f"upstream answer is malformed: {fault}")
         source = Source.CACHE if known else Source.UPSTREAM
-        answer = Answer(body, rcode_label(body[1]), source, forward.labels, forward.attempt)
+        bypass = forward.judged.outcome.bypass if forward.judged else None
+        answer = Answer(body, rcode_label(body[1]), source, forward.labels, forward.attempt, bypass=bypass)
         if known and known.fresh:
             end = min([known.until, *(until.timestamp() for until in _boundaries(forward, led_to))])
             answer.ages, answer.until = Ages(at.timestamp(), end, _ttls(body)), min(end, at.timestamp() + 1)
@@ -163,7 +164,7 @@ class Responder:
         if judged is None or judged.names_the_destination:
             return []
         return [
-            (name, replace(judged, outcome=judged.policy.decide(AccessRequest(forward.client, name), at=at)))
+            (name, replace(judged, outcome=decide_name(judged.policy, AccessRequest(forward.client, name), at=at)))
             for name in relay.targets(reply)
         ]
 

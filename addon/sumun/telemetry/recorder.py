@@ -136,7 +136,7 @@ class Recorder:
 
     def _counting(self, event: AccessDecided) -> Callable[[int], None]:
         """INVARIANT: bounded like the labels of the metrics are."""
-        outcome, bypass = event.outcome, event.context.bypass
+        outcome, bypass = event.outcome, event.bypass
         shadows = tuple(rule.action for rule in outcome.shadows)
         key = (
             event.point,
@@ -152,8 +152,8 @@ class Recorder:
 
     def _counters_of(self, event: AccessDecided) -> tuple[Counter, ...]:
         counters = [self._decisions(event), *(self._decisions(event, rule) for rule in event.outcome.shadows)]
-        if event.context.bypass:
-            technique = _technique(event.context.bypass)
+        if event.bypass:
+            technique = _technique(event.bypass)
             counters.append(self._metrics.bypass_attempts.labels(event.outcome.segment, technique))
         return tuple(counters)
 
