@@ -47,7 +47,7 @@ def further_sinkholes(raw: RawConfig) -> tuple[IPAddress, ...]:
     """Every address, once each, that some are answered with beside the general one."""
     general = {raw.listen.pages.address, raw.listen.pages.address6}
     found = dict.fromkeys(address for _, addresses in _given(raw) for address in addresses)
-    return tuple(address for address in found if address not in general)
+    return tuple(a for a in found if not (a in general or a.is_unspecified or a.is_multicast))
 
 
 def _given(raw: RawConfig) -> Iterator[tuple[Path, list[IPAddress]]]:

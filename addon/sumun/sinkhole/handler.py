@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,9 +59,16 @@ class Handler:
         tally: Tally,
         clock: Callable[[], datetime],
         limit: RateLimit | None = None,
+        by_segment: Mapping[str, Upstream] | None = None,
     ) -> None:
+        """``by_segment``: segments that do not ask ``upstream``, and whom they ask."""
         self._responder = responder
-        self._recall = Recall(upstream, clock=clock)
+        different = {id(each): each for each in (upstream, *(by_segment or {}).values())}
+        # INVARIANT: what one upstream said is never given to clients of a segment that asks another
+        recalls = {key: Recall(each, clock=clock, parts=len(different)) for key, each in different.items()}
+        self._recall = recalls[id(upstream)]
+        self._recalls = list(recalls.values())
+        self._by_segment = {name: recalls[id(each)] for name, each in (by_segment or {}).items()}
         self._tally = tally
         self._clock = clock
         self.limit = limit
@@ -121,7 +128,8 @@ class Handler:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._recall.close()
+        for recall in self._recalls:
+            await recall.close()
         self.settle()
 
     def _response(self, query: _Query) -> Response:
@@ -165,7 +173,7 @@ class Handler:
 
     def _known(self, query: _Query, forward: Forward) -> Answer | None:
         try:
-            reply = self._recall.known(forward.query, query.at)
+            reply = self._recall_for(forward).known(forward.query, query.at)
             if reply is None:
                 return None
             answer = self._responder.on_reply(forward, reply.wire, at=query.at, known=reply.known)
@@ -175,6 +183,9 @@ class Handler:
             return None
         return answer
 
+    def _recall_for(self, forward: Forward) -> Recall:
+        return self._by_segment.get(forward.labels.segment, self._recall)
+
     def _passed(self, query: _Query, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._per_client[query.client] -= 1
@@ -183,7 +194,7 @@ class Handler:
 
     async def _ask(self, query: _Query, forward: Forward) -> None:
         try:
-            reply = await self._recall.ask(forward.query)
+            reply = await self._recall_for(forward).ask(forward.query)
             answer = self._responder.on_reply(forward, reply.wire, at=self._clock(), known=reply.known)
         except UpstreamError as fault:
             self._warn(fault)  # names the resolvers, which is not for clients to read

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
@@ -36,7 +36,7 @@ class CannotListen(OperatorFault):
 class Sinkhole:
     """Answers DNS queries on one address and port, over UDP and TCP."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition root takes every part by name
         self,
         *,
         settings: Settings,
@@ -44,6 +44,7 @@ class Sinkhole:
         events: Attempts,
         metrics: Metrics,
         upstreams: Upstream,
+        by_segment: Mapping[str, Upstream] | None = None,
         clock: Callable[[], datetime],
         reuse_port: bool,
     ) -> None:
@@ -54,6 +55,7 @@ class Sinkhole:
         self._handler = Handler(
             responder=Responder(policy=policy, pages=settings.listen.pages, names=LocalNames.of(resolving)),
             upstream=upstreams,
+            by_segment=by_segment,
             tally=Tally(metrics, events),
             clock=clock,
             limit=RateLimit(resolving.rate_limit, resolving.unlimited) if resolving.rate_limit else None,
