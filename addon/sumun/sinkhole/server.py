@@ -67,11 +67,11 @@ class Sinkhole:
 
     async def start(self) -> None:
         """Serve from now on; raises CannotListen."""
-        address = self._listener.address
-        if address.is_unspecified and not self._policy().rules:
+        address, policy = self._listener.address, self._policy()
+        if address.is_unspecified and not policy.segments and policy.unknown_clients is None:
             raise CannotListen(
-                f"listening for DNS on `{address}` without any segment would serve nobody but probe the world: "
-                "define a segment, or listen on a specific address"
+                f"listening for DNS on `{address}` where no segment has a client serves nobody, but is found by all: "
+                "define a segment with its networks, or listen on a specific address"
             )
         udp, tcp = _sockets(self._listener, self._reuse_port)
         self.port = udp.getsockname()[1]
