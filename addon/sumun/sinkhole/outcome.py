@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -16,7 +16,7 @@ from sumun.model.name import DomainName, IPAddress
 from sumun.model.request import AccessRequest
 from sumun.model.verdict import DataExposed, Point, Verdict
 from sumun.sinkhole.judgement import Judged
-from sumun.sinkhole.question import Question
+from sumun.sinkhole.question import Question, name_in
 
 type Protocol = Literal["udp", "tcp"]
 
@@ -45,7 +45,8 @@ class Labels:
 class Attempt:
     """What became of an access that concerns AI; who and when are added for each query."""
 
-    name: DomainName
+    name: DomainName | None
+    """None: the name in the question of the answer, read when it is needed."""
     dns_type: str
     outcome: Outcome
     verdict: Verdict
@@ -116,6 +117,12 @@ class Answer:
         """The body with that id."""
         end = self.incident_at + len(incident)
         return self.body[: self.incident_at] + incident + self.body[end:] if incident else self.body
+
+    def tried(self) -> Attempt | None:
+        """The attempt with its name."""
+        if self.attempt is None or self.attempt.name is not None:
+            return self.attempt
+        return replace(self.attempt, name=name_in(bytes(2) + self.body))
 
     def lives(self, now: float) -> bool:
         """Whether it may be given at this moment, in seconds since 1970; counts times to live down where need be."""

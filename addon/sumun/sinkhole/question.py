@@ -71,6 +71,15 @@ def read(wire: bytes) -> Question | Fault | None:
     return plain_question(wire) or parsed(wire)
 
 
+def name_in(wire: bytes) -> DomainName:
+    """The name in the question of a message of ours."""
+    offset, labels = HEADER, []
+    while length := wire[offset]:
+        labels.append(wire[offset + 1 : offset + 1 + length])
+        offset += length + 1
+    return DomainName.from_labels(labels)
+
+
 def plain_question(wire: bytes) -> Question | None:
     """A question in the shape that nearly all have: alone, or with an OPT record without options.
 

@@ -265,8 +265,8 @@ class Tally:
         attempts = []
         for key in list(islice(self._open, _EVENTS)):
             (client, answer), seen = key, self._open.pop(key)
-            if answer.attempt is not None and answer.kind is not None:
-                event = answer.attempt.event(plain(ip_address(client)), answer.kind.asked[1], seen.first)
+            if (attempt := answer.tried()) is not None and answer.kind is not None:
+                event = attempt.event(plain(ip_address(client)), answer.kind.asked[1], seen.first)
                 attempts.append((event, seen.times, seen.last))
         self._guarded(lambda: self._attempts.log(attempts))
 
