@@ -158,7 +158,8 @@ class Tally:
         return told.octets
 
     def _telling(self, client: bytes, answer: Answer, protocol: Protocol, at: datetime) -> _Told:
-        key = (client, protocol, *(answer.attempt.sameness if answer.attempt else ()))
+        attempt = answer.tried()
+        key = (client, protocol, *(attempt.sameness if attempt else ()))
         told = self._told.get(key)
         if told is None:
             id_ = new_id(at)
@@ -280,8 +281,8 @@ class Tally:
             told = self._told.pop(next(iter(self._told)))
             for key in told.keys:
                 del self._told_by_answer[key]
-            if told.answer.attempt is not None:
-                event = told.answer.attempt.event(plain(ip_address(told.client)), told.protocol, told.first, told.id)
+            if (attempt := told.answer.tried()) is not None:
+                event = attempt.event(plain(ip_address(told.client)), told.protocol, told.first, told.id)
                 attempts.append((event, told.times, told.last))
         self._guarded(lambda: self._attempts.log(attempts))
 
