@@ -128,7 +128,7 @@ def labels_at(wire: bytes, offset: int) -> list[bytes]:
 
 
 def _record(wire: bytes, section: int, start: int) -> Record:
-    fields = _name_end(wire, start)
+    fields = name_end(wire, start)
     if fields + 10 > len(wire):
         raise MalformedMessage("record is incomplete")
     type_, _, _, length = struct.unpack_from("!HHIH", wire, fields)
@@ -138,7 +138,8 @@ def _record(wire: bytes, section: int, start: int) -> Record:
     return Record(section, start, type_, fields, data, data + length)
 
 
-def _name_end(wire: bytes, offset: int) -> int:
+def name_end(wire: bytes, offset: int) -> int:
+    """Offset after the name at this offset, which may end in a pointer; raises MalformedMessage."""
     while (length := _octet(wire, offset)) != 0:
         if length >= _POINTER:
             return offset + 2
