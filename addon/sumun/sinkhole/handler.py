@@ -22,6 +22,7 @@ from sumun.sinkhole.ready import Table
 from sumun.sinkhole.recall import Recall, Upstream
 from sumun.sinkhole.responder import Responder
 from sumun.sinkhole.tally import Tally
+from sumun.telemetry.bulk import observe
 from sumun.upstream.errors import UpstreamError
 from sumun.upstream.message import HEADER, flags_of
 
@@ -146,8 +147,10 @@ class Handler:
         return self._responder.ready(query.wire, query.client, query.protocol, at=query.at)
 
     def _decided(self, query: _Query) -> Response:
-        with self._tally.decision.time():
-            return self._responder.on_query(query.wire, query.client, query.protocol, at=query.at)
+        start = time.perf_counter()
+        response = self._responder.on_query(query.wire, query.client, query.protocol, at=query.at)
+        observe(self._tally.decision, time.perf_counter() - start, 1)
+        return response
 
     def _response_in_failure(self, query: _Query) -> Response:
         try:
