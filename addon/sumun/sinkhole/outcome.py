@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from sumun.model.decision import Outcome
+from sumun.model.decision import Decision, Outcome
 from sumun.model.event import AccessDecided, Context
 from sumun.model.name import DomainName, IPAddress
 from sumun.model.request import AccessRequest
@@ -53,11 +53,20 @@ class Attempt:
     exposed: DataExposed
     """A forwarded name is known to the upstream, and may be to the servers of its zone."""
 
-    def event(self, client: IPAddress, protocol: Protocol, at: datetime) -> AccessDecided:
+    def event(self, client: IPAddress, protocol: Protocol, at: datetime, id_: str = "") -> AccessDecided:
         """The record of one query."""
         request = AccessRequest(client, self.name)
         context = Context(dns_type=self.dns_type, protocol=protocol)
-        return AccessDecided(at, Point.DNS, request, self.outcome, self.verdict, self.exposed, context)
+        return AccessDecided(at, Point.DNS, request, self.outcome, self.verdict, self.exposed, context, id_)
+
+    @property
+    def sameness(self) -> tuple[object, ...]:
+        """What makes two attempts of one client the same."""
+        outcome = self.outcome
+        why: tuple[object, ...] = ()
+        if isinstance(outcome, Decision):
+            why = outcome.reason, outcome.rule and outcome.rule.id, outcome.exemption, outcome.grant
+        return self.name.text, self.dns_type, self.verdict, self.exposed, outcome.segment, outcome.policy_revision, *why
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,6 +110,13 @@ class Answer:
     """Technique of getting round the filter that was asked for, which is counted without an event."""
     kind: Kind | None = None
     """Filled in when it is first given."""
+    incident_at: int = 0
+    """Where the body keeps a place for the id of the event that the attempt is counted in; 0: nowhere."""
+
+    def telling(self, incident: bytes) -> bytes:
+        """The body with that id."""
+        end = self.incident_at + len(incident)
+        return self.body[: self.incident_at] + incident + self.body[end:] if incident else self.body
 
     def tried(self) -> Attempt | None:
         """The attempt with its name."""

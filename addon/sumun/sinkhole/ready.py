@@ -20,7 +20,8 @@ _MAX_CLIENTS = 65_536
 _MAX_QUERY = 320
 """Octets of a query worth remembering: the longest name, with a plain OPT record."""
 
-_MAPPED = bytes(10) + b"\xff\xff"
+MAPPED = bytes(10) + b"\xff\xff"
+"""What an IPv4 address begins with where a socket for both families says it."""
 
 type Scope = tuple[str | IPAddress, Protocol]
 """Who shares an answer: a segment, or one client where rules name clients or it was granted something; and over what,
@@ -63,8 +64,8 @@ class ReadyAnswers:
             if len(self._udp) >= _MAX_CLIENTS:
                 self._udp.clear()
             self._udp[client.packed] = table
-            if client.version == 4:  # as a socket for both families says it
-                self._udp[_MAPPED + client.packed] = table
+            if client.version == 4:
+                self._udp[MAPPED + client.packed] = table
         return table
 
     def keep(self, table: Table, wire: bytes, answer: Answer, until: datetime | None) -> None:
