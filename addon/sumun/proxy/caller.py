@@ -91,22 +91,23 @@ class Caller:
 
     async def read[T](self, parse: Callable[[bytes], T | None], *, within: float) -> T:
         """Wait until ``parse`` makes something of what was said; raises Unreadable, or TimeoutError after seconds."""
-        result = parse(self._said)
+        result = parse(self._said) if self._said else None
         return await self._wait_for(parse, within) if result is None else result
 
     async def _wait_for[T](self, parse: Callable[[bytes], T | None], within: float) -> T:
         self._deadline = asyncio.get_running_loop().time() + within
         try:
-            while (result := parse(self._said)) is None:
+            while True:
                 if self.ended or len(self._said) >= LIMIT:
                     raise Unreadable("the client stopped short" if self.ended else "the client never came to the point")
                 if not self._has_spoken_before():
                     self._listen()
                     self._waiting = True
                     await _turn()
+                if (result := parse(self._said)) is not None:
+                    return result
         finally:
             self._deadline, self._waiting = math.inf, False
-        return result
 
     def expire(self, now: float) -> None:
         """End the waiting if its time is over."""

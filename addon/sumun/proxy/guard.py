@@ -106,9 +106,10 @@ class GuardInstance(ServerInstance[GuardMode]):
         listening = self._listening
         if listening is None:
             return
+        family = listening.family
         for _ in range(_ACCEPTED):
             try:
-                sock, address = _accepted(listening)
+                sock, address = _accepted(listening, family)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -213,9 +214,9 @@ def _listener(host: str, port: int, leading: Leading | None, *, reuse_port: bool
     return sock
 
 
-def _accepted(listening: socket.socket) -> tuple[socket.SocketType, tuple[str, int]]:
+def _accepted(listening: socket.socket, family: int) -> tuple[socket.SocketType, tuple[str, int]]:
     """Accept without the standard library's wrapper, which asks the kernel for what is known."""
     fd, address = listening._accept()  # type: ignore[attr-defined] # what socket.accept itself calls
-    sock = socket.SocketType(listening.family, listening.type, listening.proto, fd)
+    sock = socket.SocketType(family, socket.SOCK_STREAM, 0, fd)
     sock.setblocking(False)
     return sock, address
