@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
 from functools import lru_cache
 from ipaddress import ip_address
+from time import monotonic
 from types import coroutine
 from typing import Any
 
@@ -83,7 +84,7 @@ class Caller:
         It is the regular look of ``expire`` that ends the waiting: a timer for every connection would cost more than
         most connections.
         """
-        self._deadline = asyncio.get_running_loop().time() + within
+        self._deadline = monotonic() + within
         try:
             await _turn()
         finally:
@@ -95,7 +96,7 @@ class Caller:
         return await self._wait_for(parse, within) if result is None else result
 
     async def _wait_for[T](self, parse: Callable[[bytes], T | None], within: float) -> T:
-        self._deadline = asyncio.get_running_loop().time() + within
+        self._deadline = monotonic() + within
         try:
             while True:
                 if self.ended or len(self._said) >= LIMIT:
@@ -110,7 +111,7 @@ class Caller:
             self._deadline, self._waiting = math.inf, False
 
     def expire(self, now: float) -> None:
-        """End the waiting if its time is over."""
+        """End the waiting if its time is over; takes the clock of ``monotonic``, which is asyncio's too."""
         if now > self._deadline:
             self._advance(self._course.throw, TimeoutError())
 

@@ -25,8 +25,8 @@ DIALS = 3
 VETTED = 8192
 """Answers of the vetting that are remembered."""
 LIFE = 1.0
-"""Seconds for which a name is not resolved again, though its answer may not be kept so long: nobody connects as often
-as a benchmark and a browser."""
+"""Seconds for which a name is not resolved again, whatever its answer allows: a browser opens several connections at
+once, and to ask four layers down to the cache of answers costs more than to look here."""
 PATIENCE = 0.25
 """Seconds until the next address is tried beside those that have not answered (RFC 8305, 8: 250 ms)."""
 _STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
