@@ -16,7 +16,7 @@ from typing import Any
 from sumun.model.name import IPAddress, plain
 from sumun.proxy.destination import Destination
 from sumun.proxy.opening import LIMIT, Unreadable
-from sumun.proxy.watch import READ, Watch
+from sumun.proxy.watch import HEARD, LAST, Watch
 
 type Attend = Callable[[Caller], Coroutine[Any, Any, None]]
 
@@ -181,11 +181,13 @@ class Caller:
     def _listen(self) -> None:
         if not self._watched:
             self._watched = True
-            self.watch.add(self._fd, READ, self._on_events)
+            self.watch.add(self._fd, HEARD, self._on_events)
 
-    def _on_events(self, _: int) -> None:
+    def _on_events(self, events: int) -> None:
         """Keep what comes while nobody waits for it, too; a client that talks on without being asked is not read."""
         self._receive()
+        if events & LAST and not self.ended:
+            self._receive()
         if self.ended or len(self._said) >= LIMIT:
             self._watched = False
             self.watch.drop(self._fd)

@@ -15,7 +15,7 @@ from sumun.model.name import IPAddress
 from sumun.proxy.caller import Caller
 from sumun.proxy.destination import Destination, Vetting, usable
 from sumun.proxy.ports import Resolver
-from sumun.proxy.watch import BROKEN, HUNG_UP, WRITE
+from sumun.proxy.watch import BROKEN, HUNG_UP, READ, STREAM
 from sumun.upstream.errors import UpstreamError
 
 DIAL_TIME = 8.0
@@ -173,7 +173,7 @@ class _Dialling:
             self._fail(sock, error)
             return False
         self._pending.append(sock)
-        self._watch.add(sock.fileno(), WRITE, partial(self._look, sock))
+        self._watch.add(sock.fileno(), STREAM, partial(self._look, sock))
         return True
 
     def _look(self, sock: socket.SocketType, events: int) -> None:
@@ -189,6 +189,8 @@ class _Dialling:
             self._next()
         else:
             self.connected = sock
+            if events & READ:  # a server that speaks first has done so already
+                self._watch.again(sock.fileno())
         if self.connected or not self._pending:
             self._caller.go_on()
 
