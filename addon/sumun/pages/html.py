@@ -21,14 +21,14 @@ def _resource(name: str) -> str:
     return (files("sumun.pages") / "templates" / name).read_text("utf-8")
 
 
-def _minified(css: str) -> str:
+def minified(css: str) -> str:
     """Without comments, line ends and indentation; what is left means the same."""
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
     css = re.sub(r"\s+", " ", css)
     return re.sub(r" ?([{};,]) ?", r"\1", css).replace(": ", ":").replace(";}", "}").strip()
 
 
-STYLE = _minified(_resource("page.css"))
+STYLE = minified(_resource("page.css"))
 
 
 @lru_cache(maxsize=16)
