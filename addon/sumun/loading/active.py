@@ -119,8 +119,10 @@ def _watched(config: Path) -> Iterator[Path]:
     services = catalogue_folder() / "services"
     yield services
     yield from sorted(services.glob("*.yaml"))
-    for _, path in list_files(_outline(_read(config))):
+    files = _outline(_read(config))
+    for _, path in list_files(files):
         yield path
+    yield from files.logos
 
 
 _outline = lru_cache(maxsize=8)(partial(outline, file=""))

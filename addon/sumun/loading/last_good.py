@@ -36,6 +36,7 @@ def save(sources: Sources, state: Path) -> None:
         "config": sources.config,
         "services": dict(sources.services),
         "lists": dict(sources.lists),
+        "logos": dict(sources.logos),
         "large": {id_: [str(file.path), file.sha256] for id_, file in sources.large.items()},
     }
     write_private(state / FILE_NAME, json.dumps(kept, ensure_ascii=False).encode())
@@ -44,7 +45,7 @@ def save(sources: Sources, state: Path) -> None:
 def restore(config_file: Path, state: Path) -> Sources | None:
     """What was last saved for this configuration file; None where nothing is, or it cannot be trusted."""
     kept = _kept(state)
-    texts = kept.get("services"), kept.get("lists")
+    texts = kept.get("services"), kept.get("lists"), kept.get("logos", {})
     if kept.get("config_file") != _identity(config_file) or not isinstance(kept.get("config"), str):
         return None
     if not all(map(_is_texts, texts)):
@@ -52,7 +53,7 @@ def restore(config_file: Path, state: Path) -> Sources | None:
     large = _large_files(kept.get("large", {}))
     if large is None:
         return None
-    sources = Sources(config_file, kept["config"], kept["services"], kept["lists"], large)
+    sources = Sources(config_file, kept["config"], kept["services"], kept["lists"], large, kept.get("logos", {}))
     return sources if sources.revision == kept.get("revision") else None
 
 

@@ -63,8 +63,8 @@ def shown(decision: Decision = BLOCKED, language: str = "en", **more: Any) -> st
 
 
 def told(decision: Decision = BLOCKED, language: str = "en", organisation: Organisation = ORGANISATION) -> Story:
-    case = Case(asked(), organisation, INCIDENT, NOON)
-    return tell_decision(case, language, decision, segment=SEGMENT, data_exposed=DataExposed.NONE)
+    case = Case.of(asked(), organisation, INCIDENT, NOON, SEGMENT)
+    return tell_decision(case, language, decision, data_exposed=DataExposed.NONE)
 
 
 def fields(page: Page) -> dict[str, str]:
