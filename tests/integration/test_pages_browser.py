@@ -112,10 +112,11 @@ def test_a_button_copies_the_incident(browser: Browser, site: str, host: str) ->
     browser.evaluate("document.addEventListener('copy', () => { window.seen = getSelection().toString() })")
     browser.call("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
     click(browser, ".copy")
-    said = (
-        "new Promise(done => { const look = () => { const text = document.querySelector('.incident [role]').innerText;"
-    )
-    said += " text ? done(text) : setTimeout(look, 20) }; look() })"
+    said = """new Promise(done => {
+        const place = document.querySelector('.incident [role]');
+        const look = () => place.innerText ? done(place.innerText) : setTimeout(look, 20);
+        look();
+    })"""
     assert browser.evaluate(said) == "복사했습니다"
     copied = "navigator.clipboard.readText()" if host == "127.0.0.1" else "window.seen"
     assert browser.evaluate(copied) == INCIDENT
@@ -151,8 +152,10 @@ def test_a_logo_is_shown_and_nothing_is_fetched(
 def test_the_button_is_reached_by_keyboard_seen_and_large_enough(browser: Browser, site: str) -> None:
     """WCAG 2.2: 2.1.1, 2.4.7 and, with room to spare, 2.5.8."""
     browser.show(f"{site}/ko/block", width=320)
-    for kind in ("keyDown", "keyUp"):
-        browser.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+    press_tab(browser)
+    assert browser.evaluate("document.activeElement.className") == "copy"
+    assert browser.evaluate("document.activeElement.getBoundingClientRect().height") >= 24
+    press_tab(browser)
     assert browser.evaluate("document.activeElement.href").startswith("mailto:help@ministry.example?")
     assert style(browser, ".button", "outlineStyle") == "solid"
     assert browser.evaluate("document.activeElement.getBoundingClientRect().height") >= 44
@@ -179,6 +182,11 @@ def test_pictures_for_the_documentation(browser: Browser, site: str, tmp_path: P
     browser.screenshot(folder / name)
     assert (folder / name).stat().st_size > 20_000
     assert (IMAGES / name).exists()
+
+
+def press_tab(browser: Browser) -> None:
+    for kind in ("keyDown", "keyUp"):
+        browser.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
 
 
 def click(browser: Browser, selector: str) -> None:

@@ -17,7 +17,7 @@ from sumun.pages.render import Asked, Failure, Page, render, render_failure
 from sumun.pages.story import Case, Story, tell_decision
 from tests.support.builders import DEEPSEEK, NOON, rule, segment
 
-INCIDENT = "0199f3c2-7b1e-7c60-9a1d-5f0c2e84d3ab"
+INCIDENT = "1KA8-PGF8-T1V3-2R40"
 ORGANISATION = Organisation(Text.of({"en": "Example Ministry", "ko": "예시부"}), "help@ministry.example")
 SEGMENT = segment(
     "military-use", "10.20.0.0/16", title=Text.of({"en": "Military-use network", "ko": "군 업무용 인터넷망"})
