@@ -56,14 +56,18 @@ class DomainIndex[T]:
         The name itself comes first (exact entries before a suffix that equals it), then globs, then
         suffixes from the longest to the shortest.
         """
-        nodes = self._nodes
-        found = [node for suffix in name.suffixes() if (node := nodes.get(suffix))]
-        if not found:
-            return []
-        globs = [value for node in found for regex, value in node.globs if regex.fullmatch(name.text)]
-        own = nodes.get(name.text)
-        literal = [own.exact, own.suffix] if own else []
-        wider = [node.suffix for node in found if node is not own]
+        literal: list[list[T]] = []
+        globs: list[T] = []
+        wider: list[list[T]] = []
+        suffix = name.text
+        while suffix:  # for every name that anybody asks for, so without a generator between
+            if node := self._nodes.get(suffix):
+                if suffix == name.text:
+                    literal = [node.exact, node.suffix]
+                else:
+                    wider.append(node.suffix)
+                globs += [value for regex, value in node.globs if regex.fullmatch(name.text)]
+            suffix = suffix.partition(".")[2]
         return [group for group in (*literal, globs, *wider) if group]
 
     def covers(self, name: DomainName) -> bool:

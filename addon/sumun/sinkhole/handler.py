@@ -22,7 +22,6 @@ from sumun.sinkhole.ready import Table
 from sumun.sinkhole.recall import Recall, Upstream
 from sumun.sinkhole.responder import Responder
 from sumun.sinkhole.tally import Tally
-from sumun.telemetry.bulk import observe
 from sumun.upstream.errors import UpstreamError
 from sumun.upstream.message import HEADER, flags_of
 
@@ -147,10 +146,11 @@ class Handler:
         return self._responder.ready(query.wire, query.client, query.protocol, at=query.at)
 
     def _decided(self, query: _Query) -> Response:
-        start = time.perf_counter()
-        response = self._responder.on_query(query.wire, query.client, query.protocol, at=query.at)
-        observe(self._tally.decision, time.perf_counter() - start, 1)
-        return response
+        began = time.perf_counter()
+        try:
+            return self._responder.on_query(query.wire, query.client, query.protocol, at=query.at)
+        finally:
+            self._tally.decided(time.perf_counter() - began)
 
     def _response_in_failure(self, query: _Query) -> Response:
         try:

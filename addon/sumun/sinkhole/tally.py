@@ -24,7 +24,7 @@ from sumun.model.event import AccessDecided
 from sumun.model.name import plain
 from sumun.sinkhole.outcome import Answer, Attempt, Kind, Labels, Protocol, Source
 from sumun.sinkhole.ready import MAPPED
-from sumun.telemetry.bulk import observe
+from sumun.telemetry.bulk import observe, observe_all
 from sumun.telemetry.incident import NO_ID, new_id
 from sumun.telemetry.metrics import Metrics
 
@@ -107,7 +107,8 @@ class Tally:
         """By client and attempt, the oldest first."""
         self._told_by_answer: dict[tuple[bytes, Answer], _Told] = {}
         self._durations = {source: metrics.dns_response_duration.labels(source.value) for source in Source}
-        self.decision: Histogram = metrics.decision_duration.labels("dns")
+        self._decision: Histogram = metrics.decision_duration.labels("dns")
+        self._decided: list[float] = []
         self._due = False
         self._flushed = self._complained = -_COMPLAIN_EVERY
 
@@ -115,6 +116,10 @@ class Tally:
         """Count a query, whatever comes of it."""
         self._soon()
         self._queries[labels.segment, protocol, labels.type] += 1
+
+    def decided(self, seconds: float) -> None:
+        """Note how long policy took."""
+        self._decided.append(seconds)
 
     def drop(self, segment: str) -> None:
         """Count a query that gets no answer."""
@@ -264,6 +269,8 @@ class Tally:
             self._soon()
 
     def _count(self) -> None:
+        observe_all(self._decision, self._decided)
+        self._decided.clear()
         for (segment, protocol, type_), times in self._queries.items():
             self._metrics.dns_queries.labels(segment, protocol, type_).inc(times)
         for kind, times in self._answered.items():
