@@ -48,7 +48,7 @@ def query(name: str = "www.example.test", type_: str = "A") -> bytes:
 async def asking(
     *upstreams: Upstream, registry: CollectorRegistry | None = None, **more: Any
 ) -> AsyncIterator[Upstreams]:
-    it = Upstreams(upstreams, metrics=Metrics(registry or CollectorRegistry()), **{"timeout": 2.0, **more})
+    it = Upstreams(upstreams, metrics=Metrics(registry or CollectorRegistry()), **{"timeout": 20.0, **more})
     try:
         yield it
     finally:
