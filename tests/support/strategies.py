@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from sumun.model.grant import Grant, GrantKind
+from sumun.model.listed import Entry, Hold
 from sumun.model.name import DomainName
 from sumun.model.request import UNKNOWN, AccessRequest, Facet
 from sumun.model.rule import Action, Conditions, Exemption, Mode, Rule
@@ -87,6 +88,11 @@ domains = st.builds(
     st.sampled_from([(), ("/chat",), ("/chat", "/ai")]),
 )
 
+holds = st.sampled_from([Hold.LISTED, Hold.LISTED, *Hold])
+left_out = st.lists(st.sampled_from(NAMES), max_size=1).map(tuple)
+entries = st.builds(Entry, st.sampled_from(PATTERNS), holds, st.just(()) | left_out)
+"""Entries of lists, with exceptions of every kind."""
+
 
 @st.composite
 def services(draw: st.DrawFn) -> list[Service]:
@@ -123,7 +129,7 @@ def sources(draw: st.DrawFn) -> PolicySource:
         segments=segments,
         rules=draw(st.lists(rules, max_size=3)),
         services=draw(services()),
-        lists={id_: draw(st.lists(st.sampled_from(PATTERNS), max_size=3)) for id_ in LISTS},
+        lists={id_: draw(st.lists(entries, max_size=3)) for id_ in LISTS},
         exemptions=draw(st.lists(exemptions, max_size=1)),
         unknown_clients=draw(st.none() | st.just("second")),
         revision="random",

@@ -16,7 +16,7 @@ from rich.table import Table
 from sumun import bootstrap
 from sumun.catalogue.built_in import BUILT_IN
 from sumun.catalogue.guard import NOBODY, Guard
-from sumun.catalogue.lists import AUTO, FORMATS, Entry, Refused, parse_list
+from sumun.catalogue.lists import AUTO, FORMATS, Refused, parse_list
 from sumun.cli.list_progress import bars
 from sumun.cli.options import DEFAULT_CONFIG, config_option, json_option
 from sumun.cli.output import COULD_NOT, DOES_NOT_HOLD, err, fail, out, print_faults, print_json
@@ -30,6 +30,8 @@ from sumun.loading.sources import list_names, read_list_text
 from sumun.loading.update import Updater
 from sumun.loading.vet import Vetted
 from sumun.model.fault import OperatorFault
+from sumun.model.listed import Entry, Hold
+from sumun.model.service import Match
 
 
 @click.group(invoke_without_command=True)
@@ -131,7 +133,7 @@ def show(name: str, config: Path, *, entries: bool, as_json: bool) -> None:
         fail(f"list `{name}` is not at hand yet: `sumun lists update {name}` fetches it", status=DOES_NOT_HOLD)
     items = list(parse_list(text, source.format, loaded.guards(source)))
     refusals = [item for item in items if isinstance(item, Refused)]
-    names = sorted({item.pattern.text for item in items if isinstance(item, Entry)})
+    names = sorted({item.pattern.text for item in items if isinstance(item, Entry) and item.hold.carries})
     if as_json:
         listed = {"names": names} if entries else {}
         told = [{"line": r.line, "text": r.text, "why": r.why} for r in refusals]
@@ -271,4 +273,15 @@ def diff(name: str, config: Path, *, as_json: bool) -> None:
 
 
 def _patterns(text: str, form: str, guard: Guard = NOBODY) -> set[str]:
-    return {item.pattern.text for item in parse_list(text, form, guard) if isinstance(item, Entry)}
+    return {_worded(item) for item in parse_list(text, form, guard) if isinstance(item, Entry)}
+
+
+def _worded(entry: Entry) -> str:
+    """An entry for a person: the name first, then what is unusual about it."""
+    notes = [
+        "this name alone" if entry.pattern.match is Match.EXACT else "",
+        "" if entry.hold is Hold.LISTED else "important" if entry.hold is Hold.IMPORTANT else "exception",
+        f"without {', '.join(entry.unless)}" if entry.unless else "",
+    ]
+    said = ", ".join(filter(None, notes))
+    return f"{entry.pattern.text}  ({said})" if said else entry.pattern.text

@@ -8,12 +8,13 @@ from email.utils import parsedate_to_datetime
 from hashlib import sha256
 
 from sumun.catalogue.guard import Guard
-from sumun.catalogue.lists import Entry, Refused, parse_list
+from sumun.catalogue.lists import Refused, parse_list
 from sumun.config.settings import ListSource
 from sumun.loading.fetch import Fetched
 from sumun.loading.outcome import NotTaken, Outcome
 from sumun.loading.record import Record
 from sumun.loading.signature import verify
+from sumun.model.listed import Entry
 
 _TOO_FEW = 100
 """Entries, or refused lines, below which a share says nothing: a list of five may well become one of ten."""
@@ -58,13 +59,14 @@ def vet(
 
 
 def count(text: str, form: str, guard: Guard) -> tuple[int, int]:
-    """How many entries a list has, each counted once, and how many lines are refused."""
+    """How many names a list carries, each counted once, and how many lines are refused; exceptions are neither."""
     seen: set[int] = set()
     refused = 0
     for item in parse_list(text, form, guard):
         match item:
-            case Entry(pattern):
-                seen.add(hash((pattern.text, pattern.match)))
+            case Entry(pattern, hold):
+                if hold.carries:
+                    seen.add(hash((pattern.text, pattern.match)))
             case Refused():
                 refused += 1
     return len(seen), refused

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from sumun.model.decision import Decision, Outcome, Reason, Undetermined
 from sumun.model.grant import GrantKind
-from sumun.model.name import IPAddress
+from sumun.model.listed import carrying
+from sumun.model.name import DomainName, IPAddress
 from sumun.model.request import AccessRequest, Facet, Unknown
 from sumun.model.rule import Action, Mode, Rule
 from sumun.model.segment import UNKNOWN_SEGMENT, Segment
@@ -20,9 +21,8 @@ from sumun.policy.schedule import holds, next_change
 from sumun.policy.segment_table import SegmentTable
 
 type Listing = tuple[Service, ServiceDomain] | str
-"""What the index files under a name: a domain of a service, or the id of a list."""
-
-
+"""What the index files under a name: a domain of a service, or an entry of a list as ``Entry.filed_as`` writes it."""
+_NO_LIST: frozenset[str] = frozenset()
 _GRANTED = {
     GrantKind.EXEMPTION: Reason.EXEMPTION,
     GrantKind.ACKNOWLEDGEMENT: Reason.ACKNOWLEDGED,
@@ -124,9 +124,10 @@ class Policy:
         if request.name is None:
             return Facts(None)
         groups = self.index.lookup(request.name)
-        lists = frozenset(entry for group in groups for entry in group if isinstance(entry, str))
+        listed = [[entry for entry in group if isinstance(entry, str)] for group in groups]
+        lists = _lists(listed, request.name) if listed else _NO_LIST
         if self.large_lists is not None:
-            lists = lists.union(*self.large_lists.lookup(request.name))
+            lists |= _lists(self.large_lists.lookup(request.name), request.name)
         possible: list[Service] = []
         for service, domain in _service_domains(groups):
             belongs = _belongs(domain, request.path)
@@ -169,6 +170,12 @@ class Policy:
             policy_revision=self.revision,
             valid_until=scan.boundary,
         )
+
+
+def _lists(groups: list[list[str]], name: DomainName) -> frozenset[str]:
+    """Lists that carry the name; only an entry with a mark, which has a space, can take it out of one."""
+    filed = _NO_LIST.union(*groups)
+    return carrying(groups, name) if any(" " in entry for entry in filed) else filed
 
 
 def _scan(rules: Iterable[CompiledRule], request: AccessRequest, facts: Facts, at: datetime) -> _Scan:

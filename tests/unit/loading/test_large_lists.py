@@ -71,6 +71,20 @@ def test_large_or_small_a_list_means_the_same(tmp_path: Path) -> None:
     assert [r.why for r in one.lists["far"].refusals] == [r.why for r in other.lists["far"].refusals]
 
 
+def test_exceptions_count_in_a_large_list_too(tmp_path: Path) -> None:
+    names = "".join(f"||name-number-{n}.a.example^\n" for n in range(45_000))
+    text = names + "@@||name-number-7.a.example^\n||name-number-8.a.example^$important,denyallow=ok.a.example\n"
+    path = deployment(tmp_path)
+    path.write_text(path.read_text().replace("far.txt", "far.txt, format: adblock"))
+    (tmp_path / "far.txt").write_text(text)
+    active = ActivePolicy.start(path, clock)
+    assert len(indexes(tmp_path)) == 1
+    assert action(active, "www.name-number-7.a.example") is Action.ALLOW
+    assert action(active, "www.name-number-8.a.example") is Action.BLOCK
+    found = active.current.lists["far"]
+    assert (found.entries, found.exceptions, found.refused) == (45_001, 1, 0)
+
+
 def test_an_edit_of_a_rule_takes_effect_without_compiling_the_list_again(tmp_path: Path) -> None:
     active = ActivePolicy.start(deployment(tmp_path), clock)
     before = indexes(tmp_path)
