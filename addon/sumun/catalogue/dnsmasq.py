@@ -26,6 +26,8 @@ def read(line: str) -> Iterator[Wanted]:
     names = value.strip().split("/")
     if option.strip() not in ("address", "server", "local") or len(names) < 3 or names[0]:
         raise NotAnEntry("no option that sends a name nowhere")
+    if any(name.startswith("*") for name in names):
+        raise NotAnEntry("an asterisk: in dnsmasq it leaves out the name itself, which an entry cannot")
     if option.strip() != "address" and names[-1] == "#":
         yield from (covering(name, Hold.SPARED) for name in names[1:-1])
         return

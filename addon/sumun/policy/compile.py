@@ -10,7 +10,7 @@ from sumun.model.rule import Exemption, Rule
 from sumun.model.segment import Segment
 from sumun.model.service import Pattern, Service
 from sumun.policy.conditions import CompiledRule
-from sumun.policy.domain_index import DomainIndex, NameIndex
+from sumun.policy.domain_index import DomainIndex, ListIndex
 from sumun.policy.engine import Listing, Policy
 from sumun.policy.grants import exemption_rule
 from sumun.policy.segment_table import SegmentTable
@@ -25,7 +25,7 @@ class PolicySource:
     """Global rules, before every segment's own."""
     services: Sequence[Service] = ()
     lists: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
-    large_lists: NameIndex[str] | None = None
+    large_lists: ListIndex | None = None
     """Further lists, looked up where they are rather than taken into the index."""
     exemptions: Sequence[Exemption] = ()
     unknown_clients: str | None = None

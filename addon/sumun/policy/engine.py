@@ -15,7 +15,7 @@ from sumun.model.rule import Action, Mode, Rule
 from sumun.model.segment import UNKNOWN_SEGMENT, Segment
 from sumun.model.service import Service, ServiceDomain
 from sumun.policy.conditions import MATCHES, CompiledRule, Facts, missing
-from sumun.policy.domain_index import DomainIndex, NameIndex
+from sumun.policy.domain_index import DomainIndex, ListIndex
 from sumun.policy.grants import NOTHING_GRANTED, Grants
 from sumun.policy.schedule import holds, next_change
 from sumun.policy.segment_table import SegmentTable
@@ -66,7 +66,7 @@ class Policy:
     """For each segment: exemptions, global rules and its own, in the order they are asked."""
     exemptions: frozenset[str]
     """Ids of the rules above that stand for exemptions."""
-    large_lists: NameIndex[str] | None = None
+    large_lists: ListIndex | None = None
     """Lists that are kept apart from the index, since there are too many names on them."""
     unknown_clients: Segment | None = None
     """The segment that clients of no segment are served as; None: they are refused."""

@@ -27,6 +27,7 @@ from hashlib import sha256
 from typing import Any, Final, Protocol
 from zlib import crc32
 
+from sumun.model.listed import Filed
 from sumun.model.name import DomainName
 from sumun.model.service import Match, Pattern
 from sumun.policy.domain_index import DomainIndex
@@ -38,6 +39,7 @@ _HEADER: Final = 48
 _SEVERAL: Final = 255
 _CELLS_PER_NAME: Final = 8
 _MAX_LABELS: Final = 65_535
+_KINDS: Final = (Match.EXACT, Match.SUFFIX)
 
 type _Label = tuple[tuple[str, ...], tuple[str, ...]]
 """Lists that carry a name exactly, and lists that carry all below it too."""
@@ -191,7 +193,8 @@ class PackedIndex:
         self.counts: Final[Mapping[str, int]] = header["counts"]
         """Entries of each list."""
         self._labels: Final[list[list[list[str]]]] = header["labels"]
-        self._globs: Final = DomainIndex((Pattern(text, Match.GLOB), value) for text, value in header["globs"])
+        self._listed_globs: Final[list[list[str]]] = header["globs"]
+        self._globs: Final = DomainIndex((Pattern(text, Match.GLOB), value) for text, value in self._listed_globs)
         self._has_globs: Final = bool(header["globs"])
         self._has_short: Final[bool] = header["shortest"] == 1
         self._deepest: Final[int] = header["deepest"]
@@ -226,6 +229,17 @@ class PackedIndex:
     def covers(self, name: DomainName) -> bool:
         """Whether any entry covers the name."""
         return bool(self.lookup(name))
+
+    def patterns_of(self, lists: frozenset[str]) -> Iterator[Pattern]:
+        """Every pattern of these lists, in no order that means anything."""
+        ours = [[any(Filed.read(text).list in lists for text in kind) for kind in label] for label in self._labels]
+        for number, label in enumerate(self._label_of):
+            exact, suffix = ours[label]
+            if exact or suffix:
+                start, end = self._offsets[number : number + 2]
+                text = self._octets[self._names + start : self._names + end].decode()
+                yield from (Pattern(text, match) for match, ours_ in zip(_KINDS, (exact, suffix), strict=True) if ours_)
+        yield from (Pattern(text, Match.GLOB) for text, value in self._listed_globs if Filed.read(value).list in lists)
 
     def _groups(self, name: DomainName, octets: bytes, labels: list[bytes], value: int, length: int) -> list[list[str]]:
         """From the last of these labels to the first; those after them have this hash and length together."""

@@ -105,6 +105,7 @@ def test_reads(format_: str, line: str, expected: list[tuple[str, Match]]) -> No
         ("adblock", "||a.example/path^", "characters that no host name has"),
         ("adblock", "a.example##.banner", "characters that no host name has"),
         ("dnsmasq", "address=/a.example/203.0.113.7", "is a real address"),
+        ("dnsmasq", "address=/*.a.example/#", "leaves out the name itself"),
         ("dnsmasq", "server=203.0.113.7", "no option that sends a name nowhere"),
         ("dnsmasq", "address=/#/0.0.0.0", "characters that no host name has"),
         ("unbound", 'local-zone: "a.example" redirect', "neither blocks the whole zone nor lets it pass"),
