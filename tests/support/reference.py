@@ -149,6 +149,7 @@ def _matches(source: PolicySource, rule: Rule, request: AccessRequest, service: 
         or (service is not None and bool(when.vendor_countries & {service.vendor_country, service.parent_country})),
         when.data_countries is None or (service is not None and bool(when.data_countries & service.data_countries)),
         when.domains is None or (name is not None and any(covers(p, name) for p in when.domains)),
+        when.on_premises is None or (service is not None and when.on_premises == bool(service.on_premises)),
         when.lists is None
         or (name is not None and any(carries(source.lists.get(list_id, ()), name) for list_id in when.lists)),
     ]

@@ -67,7 +67,8 @@ def _tuple(values: list[Any]) -> st.SearchStrategy[Any]:
 conditions = st.builds(
     Conditions,
     services=_some(SERVICES), categories=_some([*CATEGORIES, "*"]), vendor_countries=_some(COUNTRIES),
-    data_countries=_some(COUNTRIES), domains=_tuple(PATTERNS), lists=_some(LISTS),
+    data_countries=_some(COUNTRIES), on_premises=st.sampled_from([None, None, True, False]),
+    domains=_tuple(PATTERNS), lists=_some(LISTS),
     clients=_tuple([ip_network(n) for n in NETWORKS]), users=_some(USERS), models=_tuple(["deepseek*", "GPT-*", "*r1"]),
     content=_some(DETECTORS), uploads=st.none() | st.booleans(),
 )  # fmt: skip
@@ -105,6 +106,7 @@ def services(draw: st.DrawFn) -> list[Service]:
             tuple(e for e, owner in zip(entries, owners, strict=True) if owner == id_),
             parent_country=draw(st.none() | st.sampled_from(COUNTRIES)),
             data_countries=draw(st.frozensets(st.sampled_from(COUNTRIES))),
+            on_premises=draw(st.sampled_from([None, True, False])),
         )
         for id_ in SERVICES
     ]  # fmt: skip
