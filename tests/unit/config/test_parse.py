@@ -204,8 +204,8 @@ def test_the_surroundings_are_checked_where_they_are_known() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config_within(EVERYTHING, file="c.yaml", around=around)
     assert str(caught.value).split("\n") == [
-        "c.yaml:55: /lists/0/format: unknown format `hosts`",
-        "c.yaml:55: /lists/0/path: no file at `lists/local.txt`: paths are relative to the working directory",
+        "c.yaml:56: /lists/0/format: unknown format `hosts`",
+        "c.yaml:56: /lists/0/path: no file at `lists/local.txt`: paths are relative to the working directory",
     ]
 
 
