@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from sumun.model.bypass import technique_of
 from sumun.model.decision import Decision, Outcome, Reason, Undetermined
 from sumun.model.grant import GrantKind
 from sumun.model.listed import carrying
@@ -151,7 +152,15 @@ class Policy:
             shadows=scan.shadows,
             policy_revision=self.revision,
             valid_until=scan.boundary,
+            bypass=self._bypass(segment, facts, settled if reason is not Reason.SEGMENT_DEFAULT else None),
         )
+
+    def _bypass(self, segment: Segment, facts: Facts, settled: Rule | None) -> str | None:
+        """Where nothing is filtered there is nothing to get round, and what a rule lets pass by name is none."""
+        if not facts.lists or not self.rules[segment.name]:
+            return None
+        let = settled is not None and settled.action.lets_through and settled.when.names_a_destination
+        return None if let else technique_of(facts.lists)
 
     def _reason(self, settled: CompiledRule | None) -> Reason:
         if settled is None:
@@ -169,6 +178,7 @@ class Policy:
             shadows=scan.shadows,
             policy_revision=self.revision,
             valid_until=scan.boundary,
+            bypass=self._bypass(segment, facts, None),
         )
 
 
@@ -199,9 +209,12 @@ def _scan(rules: Iterable[CompiledRule], request: AccessRequest, facts: Facts, a
     return seen.result(None)
 
 
+_DEFAULTS = {action: Rule(id="", action=action) for action in Action}
+
+
 def default_rule(segment: Segment) -> Rule:
     """The segment's default as a rule, without an id."""
-    return Rule(id="", action=segment.default)
+    return _DEFAULTS[segment.default]
 
 
 def _rule_of(settled: CompiledRule | None) -> Rule | None:
