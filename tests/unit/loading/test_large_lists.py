@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sumun.config.fault import ConfigError
+from sumun.export.names import entries_for
 from sumun.loading import last_good
 from sumun.loading.active import ActivePolicy
 from sumun.loading.build import build
@@ -18,7 +19,10 @@ from sumun.loading.compiler import Job
 from sumun.loading.large_lists import shared
 from sumun.loading.sources import LARGE, read_sources
 from sumun.model.decision import Decision
+from sumun.model.listed import Entry
 from sumun.model.rule import Action
+from sumun.model.service import Pattern
+from sumun.policy.blocked import BlockedNames
 from sumun.policy.packed_index import PackedIndex
 from tests.support.builders import NOON, request
 from tests.unit.loading.support import clock, config
@@ -86,6 +90,15 @@ def test_exceptions_count_in_a_large_list_too(tmp_path: Path) -> None:
     assert action(active, "www.name-number-8.a.example") is Action.BLOCK
     found = active.current.lists["far"]
     assert (found.entries, found.exceptions, found.refused) == (45_001, 1, 0)
+
+
+def test_what_a_large_list_blocks_can_be_written_down(tmp_path: Path) -> None:
+    policy = ActivePolicy.start(deployment(tmp_path), clock).policy()
+    names = BlockedNames.of(policy, policy.segments.segments[0], NOON)
+    assert names
+    entries = set(entries_for(names.patterns(), names.covers))
+    assert {Entry(Pattern("name-number-7.a.example")), Entry(Pattern("deepseek.com"))} <= entries
+    assert len(entries) > LARGE // 20
 
 
 def test_an_edit_of_a_rule_takes_effect_without_compiling_the_list_again(tmp_path: Path) -> None:
