@@ -24,6 +24,7 @@ INSPECTED = "chatgpt.com"
 """A name whose requests have to be looked into, and are let pass."""
 ORIGIN = "10.77.0.1"
 """In the network of transparent clients, on port 443."""
+IDLE_TUNNELS = 1000
 STRANGER = "127.0.0.9"
 """A client that no proxy serves."""
 _SUMUN = """
@@ -42,7 +43,10 @@ segments:
   bench:
     networks: [127.0.0.1/32, 10.77.0.0/24]
     rules:
-      - {{id: no-deepseek, action: block, services: [deepseek], reason: {{en: "Decided by the board.", ko: "이사회 결정."}}}}
+      - id: no-deepseek
+        action: block
+        services: [deepseek]
+        reason: {{en: "Decided by the board.", ko: "이사회에서 결정했습니다."}}
       - {{id: no-old-models, action: block, services: [chatgpt], models: ["gpt-3*"]}}
 """
 _SQUID = """
