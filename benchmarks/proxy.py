@@ -159,8 +159,8 @@ def main(rounds: int, seconds: float, only: list[str]) -> None:
                 bench.idle(peer)
         how = (
             f"Load average of the machine before the run: {load:.1f}. Medians of {rounds} interleaved rounds of "
-            f"{seconds:g} s; {AT_ONCE} connections at once, {OVER_TLS} where the client speaks TLS. One process of each "
-            "proxy on one core, clients and origins on the other."
+            f"{seconds:g} s; {AT_ONCE} connections at once, {OVER_TLS} where the client speaks TLS. One process of "
+            "each proxy on one core, clients and origins on the other."
         )
         text = report(cases, how)
     print(text)
