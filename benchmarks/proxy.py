@@ -21,8 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(1, str(ROOT))
 
-import peers as p  # noqa: E402  # after the path is set, like the others
-from peers import Peer  # noqa: E402  # see above
+import proxy_peers as p  # noqa: E402  # after the path is set, like the others
+from proxy_peers import Peer  # noqa: E402  # see above
 from proxy_report import Case, report  # noqa: E402  # see above
 from report import put  # noqa: E402  # see above
 from tests.support.origins import OriginCA  # noqa: E402  # see above
@@ -152,15 +152,13 @@ def main(rounds: int, seconds: float, only: list[str]) -> None:
         for peer in {peer.pid: peer for case in cases for peer in case.peers}.values():
             peer.rates.clear()  # what was measured while everything was new
             peer.costs.clear()
-        load = os.getloadavg()[0]
         run(bench, cases, rounds, seconds)
         if not only:
             for peer in cases[0].peers:
                 bench.idle(peer)
         how = (
-            f"Load average of the machine before the run: {load:.1f}. Medians of {rounds} interleaved rounds of "
-            f"{seconds:g} s; {AT_ONCE} connections at once, {OVER_TLS} where the client speaks TLS. One process of "
-            "each proxy on one core, clients and origins on the other."
+            f"Medians of {rounds} interleaved rounds of {seconds:g} s; {AT_ONCE} connections at once, {OVER_TLS} where "
+            "the client speaks TLS. One process of each proxy on one core, clients and origins on the other."
         )
         text = report(cases, how)
     print(text)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import shutil
 import statistics
 import subprocess
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
 
-from page_time import page_time
-from peers import IDLE_TUNNELS, Peer
+import pages
+from proxy_peers import IDLE_TUNNELS, Peer
+from report import setting
 
 _READING = """\
 In brackets is the processor time of the proxy for one, user and system, which other programs on the machine disturb \
@@ -46,10 +44,9 @@ class Case:
 
 def report(cases: list[Case], how: str) -> str:
     """The table, and what it means; ``how`` it was measured."""
-    today = datetime.now(UTC)  # noqa: TID251 - a program that is run by hand
-    machine = f"{platform.system()} {platform.release()}, {platform.machine()}, {os.cpu_count()} cores"
+    page = pages.cost(pages.rendering(*pages.CASES["block, page"]))
     lines = [
-        f"{today:%Y-%m-%d}, {machine}, Python {platform.python_version()}; {', '.join(_versions())}. {how}",
+        f"{setting()} {', '.join(_versions())}. {how}",
         "",
         "| | Sumun | peer | | ratio | time | goal |",
         "|---|---|---|---|---|---|---|",
@@ -62,7 +59,7 @@ def report(cases: list[Case], how: str) -> str:
             f"| {title} | {_rate(ours, 'idle'):.1f} | {peer.name} | {_rate(peer, 'idle'):.1f} | | | at most 30 |"
             for peer in others
         ]
-    return "\n".join([*lines, "", _READING.format(page=page_time())])
+    return "\n".join([*lines, "", _READING.format(page=page)])
 
 
 def _lines(case: Case) -> list[str]:
