@@ -28,6 +28,7 @@ from sumun.config.settings import (
 )
 from sumun.config.shape import Shaped, shape
 from sumun.config.surroundings import Surroundings
+from sumun.config.users import build_users, check_users
 from sumun.config.warnings import doubts
 from sumun.model.colour import Accent
 from sumun.model.organisation import Organisation
@@ -79,6 +80,7 @@ def _build(shaped: Shaped, raw: RawConfig, around: Surroundings) -> Config:
     checks.check_listeners(settings.listen, fault)
     checks.check_upstreams(settings, fault)
     check_lists(raw, around, fault)
+    check_users(raw, fault)
     config = Config(
         settings=settings,
         segments=segments,
@@ -147,6 +149,7 @@ def _proxy_policy(raw: RawProxyPolicy) -> ProxyPolicy:
         raw.address_literals,
         raw.encrypted_client_hello,
         raw.other_protocols,
+        raw.authenticate,
     )
 
 
@@ -175,6 +178,7 @@ def _settings(raw: RawConfig) -> Settings:
         zone=raw.zone,
         store=raw.store,
         download_proxy=raw.downloads.proxy,
+        users=build_users(raw.users),
     )
 
 

@@ -16,6 +16,7 @@ from sumun.config.raw_list import RawDownloads, RawList
 from sumun.config.raw_listen import RawDestinations, RawListen, RawResolver
 from sumun.config.raw_rule import RawExemption, RawRule
 from sumun.config.raw_segment import RawSegment
+from sumun.config.raw_users import RawUsers
 from sumun.config.settings import Upstream
 from sumun.config.upstreams import SYSTEM, upstream
 from sumun.model.text import Text
@@ -65,3 +66,4 @@ class RawConfig(Raw):
     lists: list[RawList] = Field(default=[])
     downloads: RawDownloads = RawDownloads()
     exemptions: list[RawExemption] = Field(default=[])
+    users: RawUsers | None = Field(default=None, description="Without it nobody is asked who they are.")

@@ -66,6 +66,9 @@ type HeaderName = Annotated[str, read(values.header_name)]
 type HeaderValue = Annotated[str, read(values.header_value)]
 
 
+type User = Annotated[str, read(values.user)]
+
+
 class RawRule(Raw):
     """Conditions, all of which must hold, and an action; the first rule that matches settles it."""
 
@@ -88,7 +91,7 @@ class RawRule(Raw):
     )
     lists: Some[Line] | None = Field(default=None, description="Ids from `lists`.")
     clients: Some[Network] | None = Field(default=None, description="Networks or single addresses.")
-    users: Some[Line] | None = None
+    users: Some[User] | None = Field(default=None, description="Names of users, or `group:NAME`.")
     models: Some[Line] | None = Field(
         default=None, description="Globs over the name of the model, such as `deepseek*`."
     )
@@ -121,7 +124,7 @@ class RawExemption(Raw):
 
     id: Id
     client: Network | None = None
-    user: Line | None = None
+    user: User | None = None
     service: Line
     until: Moment
     reason: Line = ""

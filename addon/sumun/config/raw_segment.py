@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 from sumun.config import values
 from sumun.config.forms import Network, Port, Raw, Some, Words, read
 from sumun.config.raw_rule import RawRule
-from sumun.model.segment import DnsAnswer, FailMode, Handling
+from sumun.model.segment import Authenticate, DnsAnswer, FailMode, Handling
 from sumun.model.text import Text
 
 
@@ -43,6 +43,9 @@ class RawProxyPolicy(Raw):
     address_literals: HowTo = _handling("TLS to an address that no server name explains.")
     encrypted_client_hello: HowTo = _handling("TLS that shows only the outer name of an encrypted ClientHello.")
     other_protocols: HowTo = _handling("What is neither TLS nor HTTP, such as SSH.")
+    authenticate: Annotated[Authenticate, Field(strict=False)] = Field(
+        default=Authenticate.NONE, description="Whether users have to say who they are; optional: where a rule asks."
+    )
 
 
 class RawSegment(Raw):

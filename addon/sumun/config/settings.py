@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from sumun.config.user_settings import UserSettings
 from sumun.model.name import DomainName, IPAddress
 from sumun.model.rule import IPNetwork
 
@@ -161,3 +162,5 @@ class Settings:
     """URL of the store of grants; empty: SQLite in the state folder."""
     download_proxy: str | None = None
     """HTTP proxy that lists are fetched through; None: as the environment says; empty: none."""
+    users: UserSettings | None = None
+    """How the proxy learns who its users are; None: nobody is asked."""

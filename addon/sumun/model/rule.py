@@ -54,6 +54,7 @@ class Conditions:
     lists: frozenset[str] | None = None
     clients: tuple[IPNetwork, ...] | None = None
     users: frozenset[str] | None = None
+    """Names of users, and ``group:NAME``."""
     models: tuple[str, ...] | None = None
     """Globs over the whole model name, without regard to case."""
     content: frozenset[str] | None = None

@@ -20,6 +20,7 @@ from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.layers import HttpLayer
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.modes import TransparentProxy
+from mitmproxy.proxy.mode_specs import UpstreamMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from sumun.content.llm_request import LIMIT, from_head, from_whole
@@ -35,7 +36,6 @@ from sumun.proxy.guard import GuardMode
 from sumun.proxy.http_point import HttpPoint
 from sumun.proxy.opening import Unreadable, client_hello
 from sumun.proxy.origin import Forbidden, NoWay, Origins
-from sumun.proxy.parents import forwarded, is_parent
 from sumun.proxy.ruling import CONNECT_PORT, GateRuling, objection
 from sumun.proxy.vetted import VettedAddress
 
@@ -75,6 +75,7 @@ class SumunAddon:
         origins: Origins,
         trusted: tuple[IPNetwork, ...] = (),
         forms: Forms | None = None,
+        private: tuple[str, ...] = (),
         options: Mapping[str, Any] | None = None,
     ) -> None:
         """Take the parts; ``options`` are set when mitmproxy runs an addon that it did not make its options for."""
@@ -84,6 +85,8 @@ class SumunAddon:
         """What mitmproxy calls after this: children of an addon."""
         self._origins = origins
         self._trusted = trusted
+        self._private = private
+        """Fields that never leave."""
         self._options = options
         self._refused: set[str] = set()
         """Ids of connections, in mitmproxy's own modes, whose TLS must not be served."""
@@ -104,8 +107,8 @@ class SumunAddon:
         """Decide on what the head tells; what needs the body waits for ``request``."""
         request = flow.request
         enforce.without_upgrade_to_h2c(request)
-        if is_parent(translate.client_address(flow), self._trusted):
-            flow.metadata[translate.TOLD] = forwarded(request.headers.get_all("x-forwarded-for"), self._trusted)
+        translate.told(flow, self._trusted)
+        self._keep_to_ourselves(flow)
         handler = ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id)
         if stream := stream_of(handler, flow):
             show_failures(stream, self.point.upstream_failed)
@@ -116,6 +119,14 @@ class SumunAddon:
             return
         buffer = bound_body(handler, flow, LIMIT)
         flow.metadata[_BODY] = (buffer, settled)
+
+    def _keep_to_ourselves(self, flow: http.HTTPFlow) -> None:
+        """What was said to this proxy of who asks is for nobody else, whoever said it."""
+        theirs = isinstance(flow.client_conn.proxy_mode, UpstreamMode) and ctx.options.upstream_auth
+        if not theirs:  # mitmproxy's own mode has put its credentials for the next proxy there
+            flow.request.headers.pop("proxy-authorization", None)
+        for name in self._private:
+            flow.request.headers.pop(name, None)
 
     @_settles
     def request(self, flow: http.HTTPFlow) -> None:

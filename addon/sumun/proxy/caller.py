@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from sumun.model.name import IPAddress, plain
+from sumun.model.user import Identity
 from sumun.proxy.destination import Destination
 from sumun.proxy.opening import LIMIT, Unreadable
 from sumun.proxy.watch import READ, Watch
@@ -36,6 +37,9 @@ class Caller:
         """The address of ours at which it arrived."""
         self.ended = False
         """Whether the client has said its last word."""
+        self.who: Identity | None = None
+        """Whose connection it is, once ``asked``."""
+        self.asked = False
         self.original: Destination | None = None
         """Where the client was going when the firewall led it here."""
         self.transport: asyncio.WriteTransport | None = None

@@ -11,11 +11,15 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from sumun.model.decision import Undetermined
 from sumun.model.name import DomainName, IPAddress
+from sumun.model.request import UNKNOWN, Facet
 from sumun.model.rule import IPNetwork
-from sumun.model.segment import Handling, ProxyPolicy
+from sumun.model.segment import Authenticate, Handling, ProxyPolicy
 from sumun.model.verdict import DataExposed, Point, Verdict
+from sumun.proxy.authentication import Asked, Authentication, Unsettled, Who
 from sumun.proxy.caller import Caller
+from sumun.proxy.credentials import SIGNED_IN, WRONG, Said, fields_of, said, socks_credentials
 from sumun.proxy.destination import Destination
 from sumun.proxy.opening import Kind, Unreadable, client_hello, connect, kind, request_line
 from sumun.proxy.origin import Forbidden, NoWay, Origins, dial
@@ -30,7 +34,7 @@ from sumun.proxy.ruling import (
     gate_ruling,
     objection,
 )
-from sumun.proxy.socks import CHOSEN, NO_METHOD, Reply, Unanswerable, greeting
+from sumun.proxy.socks import CHOSEN, NAME_AND_PASSWORD, NO_METHOD, Greeting, Reply, Unanswerable, greeting
 from sumun.proxy.socks import request as socks_request
 from sumun.proxy.telling import Teller
 from sumun.proxy.tunnels import Tunnels
@@ -43,6 +47,7 @@ OPENING_TIME = 15.0
 """Seconds a client has to say what it wants, each time it is asked."""
 SERVER_FIRST = 2.0
 """Seconds of silence after which a client waits for the server's word, as with SSH or SMTP."""
+_UNSETTLED = "users cannot be checked now: try again in a moment"
 _ALERT = bytes((0x15, 3, 3, 0, 2, 2, 49))
 """A fatal TLS alert `access_denied` (RFC 8446, 6.2): the client learns at once that it need not wait."""
 
@@ -61,6 +66,8 @@ class Gate:
     tunnels: Tunnels
     trusted: tuple[IPNetwork, ...] = ()
     """Parents that are believed when they tell whose connection it is."""
+    authentication: Authentication | None = None
+    """Finds out who the user is; None where nobody is asked."""
     port: int = 0
     certificate: bytes = b""
     """What clients install, in PEM."""
@@ -85,6 +92,7 @@ class _Visit:
         self._server_name: DomainName | IPAddress | None = None
         self._addresses: tuple[IPAddress, ...] = ()
         self._ruling: GateRuling | None = None
+        self._who: Who = None
 
     async def run(self) -> None:
         try:
@@ -125,19 +133,63 @@ class _Visit:
             request = await self._caller.read(connect, within=OPENING_TIME)
         except Unreadable as error:
             return self._end(Verdict.CLOSED, _plain(400, "Bad Request", str(error)))
-        if self._is_parent():
+        if parent := self._is_parent():
             told = forwarded_in(self._caller.said(request.size), self._gate.trusted)
             self._caller.client = told or self._caller.client
+        if self._gate.authentication and not await self._ask_who(self._gate.authentication, request.size, parent):
+            return None
         self._caller.forget(request.size)
         return await self._tunnel(request.destination, _HTTP)
+
+    async def _ask_who(self, authentication: Authentication, size: int, parent: bool) -> bool:
+        """Whether a CONNECT may go on: somebody is known, or nobody needs to be."""
+        message = said(fields_of(self._caller.said(size)), authentication.header)
+        try:
+            self._who = await authentication.identify(self._caller.client, message, parent=parent)
+        except Asked:
+            self._end(Verdict.REFUSED, _challenge(authentication))
+            return False
+        except Unsettled:
+            self._end(Verdict.CLOSED, _plain(503, "Service Unavailable", _UNSETTLED))
+            return False
+        self._caller.asked = True
+        return True
+
+    async def _ask_who_by_socks(self, authentication: Authentication, offered: Greeting) -> bool:
+        """The same of SOCKS; a client that offers no name is nobody, where nobody will do."""
+        mode = authentication.mode(self._caller.client)
+        if not offered.named or mode is Authenticate.NONE:
+            if mode is Authenticate.REQUIRED or not offered.anonymous:
+                self._end(Verdict.CLOSED, NO_METHOD)
+                return False
+            self._caller.say(CHOSEN)
+            return True
+        self._caller.say(NAME_AND_PASSWORD)
+        credentials, size = await self._caller.read(socks_credentials, within=OPENING_TIME)
+        self._caller.forget(size)
+        unnamed = mode is Authenticate.OPTIONAL and not credentials.name
+        try:
+            message = Said(None if unnamed else credentials)
+            who = await authentication.identify(self._caller.client, message, parent=False)
+        except (Asked, Unsettled):
+            self._end(Verdict.REFUSED, WRONG)
+            return False
+        self._who = None if who is UNKNOWN else who
+        self._caller.asked = True
+        self._caller.say(SIGNED_IN)
+        return True
 
     async def _socks(self) -> None:
         """SOCKS5: the same as a CONNECT, in other words."""
         offered = await self._caller.read(greeting, within=OPENING_TIME)
-        if not offered.anonymous:
-            return self._end(Verdict.CLOSED, NO_METHOD)
         self._caller.forget(offered.size)
-        self._caller.say(CHOSEN)
+        if self._gate.authentication:
+            if not await self._ask_who_by_socks(self._gate.authentication, offered):
+                return None
+        elif not offered.anonymous:
+            return self._end(Verdict.CLOSED, NO_METHOD)
+        else:
+            self._caller.say(CHOSEN)
         try:
             request = await self._caller.read(socks_request, within=OPENING_TIME)
         except Unanswerable as error:
@@ -148,6 +200,9 @@ class _Visit:
     async def _tunnel(self, destination: Destination, words: _Words) -> None:
         """Answer who wants a tunnel, and look at what comes through."""
         self._destination = destination
+        if self._who is UNKNOWN and not self._goes_without_name():
+            return None
+        self._caller.who = self._who
         ruling = self._rule()
         if ruling.verdict not in (Verdict.SPLICED, Verdict.INTERCEPTED):
             why = "the filter could not check this" if ruling.failure else "this network may not use this proxy"
@@ -167,6 +222,16 @@ class _Visit:
         self._caller.say(words.established)
         inner = await self._first_inside()
         return await self._go_on(Kind.OTHER if inner in (Kind.CONNECT, Kind.SOCKS) else inner)
+
+    def _goes_without_name(self) -> bool:
+        """Whether it makes no difference who the user is; where it does, the client is asked."""
+        asking = self._gate.authentication
+        if asking and _depends_on_user(self._rule()):
+            self._gate.teller.authentication(self._caller.client, "asked")
+            self._end(Verdict.REFUSED, _challenge(asking))
+            return False
+        self._who = self._ruling = None
+        return True
 
     def _refuse_port(self, port: int, words: _Words) -> None:
         why = f"this network may not connect to port {port} through this proxy"
@@ -210,7 +275,9 @@ class _Visit:
         verdict = self._rule().verdict
         if self._destination is None and hello.server_name is not None:
             self._destination = Destination(hello.server_name, 443)  # sinkholed or steered to us
-        if verdict is Verdict.SPLICED and (why := self._objection()):
+        if verdict is Verdict.SPLICED and self._is_nameless:
+            self._end(Verdict.REFUSED, _ALERT)
+        elif verdict is Verdict.SPLICED and (why := self._objection()):
             self._end(Verdict.REFUSED, _ALERT, bypass=why)
         elif verdict is Verdict.SPLICED and self._destination:
             await self._splice(self._destination)
@@ -224,6 +291,14 @@ class _Visit:
         if self._destination and self._destination.address and isinstance(self._server_name, DomainName):
             return Destination(self._server_name, self._destination.port)
         return self._destination
+
+    @property
+    def _is_nameless(self) -> bool:
+        """Whether a name is required where nobody can be asked for one: a client that is not configured to use us."""
+        asking = self._gate.authentication
+        if asking is None or self._caller.asked:
+            return False
+        return asking.mode(self._caller.client) is Authenticate.REQUIRED
 
     @property
     def _how(self) -> ProxyPolicy:
@@ -246,7 +321,9 @@ class _Visit:
     def _rule(self) -> GateRuling:
         if self._ruling and self._destination and self._destination.host == self._server_name:
             return self._ruling  # the server name says nothing new
-        self._ruling = self._gate.teller.rule_at_gate(self._caller.client, self._destination, self._server_name)
+        self._ruling = self._gate.teller.rule_at_gate(
+            self._caller.client, self._destination, self._server_name, self._who
+        )
         return self._ruling
 
     async def _splice(self, destination: Destination) -> None:
@@ -281,7 +358,7 @@ class _Visit:
         """Whether this connection would be spliced if it began now; asked again of policy, not of the metrics."""
         teller = self._gate.teller
         ruling = gate_ruling(
-            teller.policy(), self._caller.client, self._destination, self._server_name, at=teller.clock()
+            teller.policy(), self._caller.client, self._destination, self._server_name, self._who, at=teller.clock()
         )
         return ruling.verdict is Verdict.SPLICED
 
@@ -312,10 +389,20 @@ class _Words:
     """Ports that it may lead to besides."""
 
 
-def _plain(status: int, phrase: str, why: str) -> bytes:
+def _depends_on_user(ruling: GateRuling) -> bool:
+    outcome = ruling.ruling.outcome
+    return isinstance(outcome, Undetermined) and Facet.USER in outcome.needs
+
+
+def _challenge(authentication: Authentication) -> bytes:
+    field = f"Proxy-Authenticate: {authentication.challenge}\r\n"
+    return _plain(407, "Proxy Authentication Required", "say who you are: this proxy asks for a user's name", field)
+
+
+def _plain(status: int, phrase: str, why: str, field: str = "") -> bytes:
     body = f"{why}\n".encode("utf-8", "replace")
     head = f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}Cache-Control: no-store\r\nConnection: close\r\n\r\n".encode() + body
+    return f"{head}{field}Cache-Control: no-store\r\nConnection: close\r\n\r\n".encode("utf-8", "replace") + body
 
 
 _HTTP = _Words(

@@ -25,6 +25,7 @@ from sumun.config.settings import Leading
 from sumun.proxy.bounds import WatchedReader
 from sumun.proxy.caller import Attend, Caller, plain_address
 from sumun.proxy.destination import Destination
+from sumun.proxy.signing_in import SignIn
 from sumun.proxy.transparent import original, prepare
 from sumun.proxy.watch import READ, Watch
 
@@ -63,6 +64,8 @@ class GuardInstance(ServerInstance[GuardMode]):
     reuse_port: bool = False
     leading: Leading | None = None
     """For connections that the firewall leads here."""
+    signing_in: SignIn | None = None
+    """Learns whose connection is handed over; None where nobody is asked."""
     _listening: socket.socket | None = None
 
     @classmethod
@@ -149,6 +152,8 @@ class GuardInstance(ServerInstance[GuardMode]):
         handler = _Handler(reader, writer, self.mode)
         context = handler.layer.context
         context.client.peername = (str(caller.client), *context.client.peername[1:])  # as a parent told, maybe
+        if self.signing_in and caller.asked:
+            self.signing_in.settle(context.client, caller.who)
         if destination:
             context.server.address = (str(destination.host), destination.port)
             handler.layer = layers.modes.TransparentProxy(context)

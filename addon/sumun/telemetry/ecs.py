@@ -35,6 +35,7 @@ def to_ecs(record: Record) -> dict[str, Any]:
         "ecs": {"version": ECS_VERSION},
         "event": _event(record),
         "source": {"ip": str(event.request.client)},
+        **({"user": {"name": clean(event.request.user)}} if isinstance(event.request.user, str) else {}),
         "observer": {"ingress": {"zone": event.outcome.segment}},
         "rule": _rule(record),
         "sumun": _sumun(record),
