@@ -42,11 +42,11 @@ def explain(policy: Policy, request: AccessRequest, *, at: datetime) -> Explanat
         outcome=outcome,
         steps=tuple(trace(policy, request, at=at)),
         dns=dns,
-        gate=gate_verdict(by_name),
+        gate=gate_verdict(policy.decide(replace(by_name_only(request), user=request.user), at=at)),
         http=http_verdict(outcome, segment.on_failure if segment else FailMode.CLOSED) if known else None,
     )
 
 
 def by_name_only(request: AccessRequest) -> AccessRequest:
-    """The request as DNS and the gate see it."""
+    """The request as DNS sees it; the gate knows the user besides."""
     return replace(request, method=None, path=UNKNOWN, user=UNKNOWN, model=UNKNOWN, content=UNKNOWN, uploads=UNKNOWN)

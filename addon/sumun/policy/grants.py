@@ -44,7 +44,7 @@ class Grants:
 
     def __init__(self, grants: Iterable[Grant] = (), answers: Mapping[Subject, bool] | None = None) -> None:
         """Take what holds or has held; ``answers``: requests not approved, True for those that still wait."""
-        self._answers = dict(answers or {})
+        self._answers = {subject.key: waits for subject, waits in (answers or {}).items()}
         self._exempt_clients = _Networks[CompiledRule]()
         self._exempt_users: dict[str, list[CompiledRule]] = {}
         self._passes: dict[tuple[str, str], _Holders] = {}
@@ -82,7 +82,7 @@ class Grants:
 
     def answer(self, subject: Subject) -> bool | None:
         """True: a request waits for its approver; False: it was denied lately; None: there is none."""
-        return self._answers.get(subject)
+        return self._answers.get(subject.key)
 
     def _add_exemption(self, grant: Grant) -> None:
         exemption = Exemption(

@@ -62,7 +62,7 @@ class Authentication:
     async def identify(self, client: IPAddress, said: Said, *, parent: bool) -> Who:
         """Who asks; ``parent``: a listed one says it. Raises Asked and Unsettled."""
         if parent and said.named:
-            self._count(client, "vouched")
+            self.count(client, "vouched")
             return said.named
         mode = self.mode(client)
         if mode is Authenticate.NONE or self._known is None:
@@ -76,14 +76,14 @@ class Authentication:
         except Unavailable as why:
             self._fail(client, why)
             return None
-        self._count(client, "accepted" if found else "refused")
+        self.count(client, "accepted" if found else "refused")
         if found is None:
             raise Asked
         return found
 
     def ask(self, client: IPAddress) -> None:
         """Count that somebody is asked; raises Asked."""
-        self._count(client, "asked")
+        self.count(client, "asked")
         raise Asked
 
     @property
@@ -93,7 +93,7 @@ class Authentication:
 
     def _fail(self, client: IPAddress, why: Unavailable) -> None:
         """As the segment says; being asked too much at once opens no segment."""
-        self._count(client, "unavailable")
+        self.count(client, "unavailable")
         logger.warning("users cannot be asked about: %s", why)
         if isinstance(why, Busy):
             raise Unsettled
@@ -101,5 +101,6 @@ class Authentication:
         if mode is FailMode.CLOSED:
             raise Unsettled
 
-    def _count(self, client: IPAddress, outcome: str) -> None:
+    def count(self, client: IPAddress, outcome: str) -> None:
+        """Count what came of asking."""
         self._teller.authentication(client, outcome)

@@ -11,15 +11,15 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from sumun.model.decision import Undetermined
 from sumun.model.name import DomainName, IPAddress
-from sumun.model.request import UNKNOWN, Facet
+from sumun.model.request import UNKNOWN
 from sumun.model.rule import IPNetwork
-from sumun.model.segment import Authenticate, Handling, ProxyPolicy
+from sumun.model.segment import Handling, ProxyPolicy
+from sumun.model.user import Identity
 from sumun.model.verdict import DataExposed, Point, Verdict
-from sumun.proxy.authentication import Asked, Authentication, Unsettled, Who
+from sumun.proxy.asking_who import Parting, ask_connect, ask_if_it_matters, ask_socks, is_nameless
+from sumun.proxy.authentication import Authentication, Who
 from sumun.proxy.caller import Caller
-from sumun.proxy.credentials import SIGNED_IN, WRONG, Said, fields_of, said, socks_credentials
 from sumun.proxy.destination import Destination
 from sumun.proxy.opening import Kind, Unreadable, client_hello, connect, kind, request_line
 from sumun.proxy.origin import Forbidden, NoWay, Origins, dial
@@ -34,7 +34,8 @@ from sumun.proxy.ruling import (
     gate_ruling,
     objection,
 )
-from sumun.proxy.socks import CHOSEN, NAME_AND_PASSWORD, NO_METHOD, Greeting, Reply, Unanswerable, greeting
+from sumun.proxy.short_answers import HTTP, SOCKS, Words, plain
+from sumun.proxy.socks import CHOSEN, NO_METHOD, Unanswerable, greeting
 from sumun.proxy.socks import request as socks_request
 from sumun.proxy.telling import Teller
 from sumun.proxy.tunnels import Tunnels
@@ -47,7 +48,6 @@ OPENING_TIME = 15.0
 """Seconds a client has to say what it wants, each time it is asked."""
 SERVER_FIRST = 2.0
 """Seconds of silence after which a client waits for the server's word, as with SSH or SMTP."""
-_UNSETTLED = "users cannot be checked now: try again in a moment"
 _ALERT = bytes((0x15, 3, 3, 0, 2, 2, 49))
 """A fatal TLS alert `access_denied` (RFC 8446, 6.2): the client learns at once that it need not wait."""
 
@@ -96,16 +96,9 @@ class _Visit:
 
     async def run(self) -> None:
         try:
-            if self._is_parent():
-                await self._hear_parent()
-            self._destination = self._caller.original
-            first = await self._caller.read(kind, within=OPENING_TIME)
-            if first is Kind.CONNECT:
-                await self._connect()
-            elif first is Kind.SOCKS:
-                await self._socks()
-            else:
-                await self._go_on(first)
+            await self._begin()
+        except Parting as parting:
+            self._end(parting.verdict, parting.last_word)
         except (Unreadable, TimeoutError):
             if self._caller.silent and self._ruling is None:
                 self._caller.close()
@@ -118,6 +111,18 @@ class _Visit:
         except asyncio.CancelledError:
             self._caller.close()
             raise
+
+    async def _begin(self) -> None:
+        if self._is_parent():
+            await self._hear_parent()
+        self._destination = self._caller.original
+        first = await self._caller.read(kind, within=OPENING_TIME)
+        if first is Kind.CONNECT:
+            await self._connect()
+        elif first is Kind.SOCKS:
+            await self._socks()
+        else:
+            await self._go_on(first)
 
     def _is_parent(self) -> bool:
         return is_parent(self._caller.client, self._gate.trusted)
@@ -132,60 +137,21 @@ class _Visit:
         try:
             request = await self._caller.read(connect, within=OPENING_TIME)
         except Unreadable as error:
-            return self._end(Verdict.CLOSED, _plain(400, "Bad Request", str(error)))
+            return self._end(Verdict.CLOSED, plain(400, "Bad Request", str(error)))
         if parent := self._is_parent():
             told = forwarded_in(self._caller.said(request.size), self._gate.trusted)
             self._caller.client = told or self._caller.client
-        if self._gate.authentication and not await self._ask_who(self._gate.authentication, request.size, parent):
-            return None
+        if self._gate.authentication:
+            self._who = await ask_connect(self._gate.authentication, self._caller, request.size, parent=parent)
         self._caller.forget(request.size)
-        return await self._tunnel(request.destination, _HTTP)
-
-    async def _ask_who(self, authentication: Authentication, size: int, parent: bool) -> bool:
-        """Whether a CONNECT may go on: somebody is known, or nobody needs to be."""
-        message = said(fields_of(self._caller.said(size)), authentication.header)
-        try:
-            self._who = await authentication.identify(self._caller.client, message, parent=parent)
-        except Asked:
-            self._end(Verdict.REFUSED, _challenge(authentication))
-            return False
-        except Unsettled:
-            self._end(Verdict.CLOSED, _plain(503, "Service Unavailable", _UNSETTLED))
-            return False
-        self._caller.asked = True
-        return True
-
-    async def _ask_who_by_socks(self, authentication: Authentication, offered: Greeting) -> bool:
-        """The same of SOCKS; a client that offers no name is nobody, where nobody will do."""
-        mode = authentication.mode(self._caller.client)
-        if not offered.named or mode is Authenticate.NONE:
-            if mode is Authenticate.REQUIRED or not offered.anonymous:
-                self._end(Verdict.CLOSED, NO_METHOD)
-                return False
-            self._caller.say(CHOSEN)
-            return True
-        self._caller.say(NAME_AND_PASSWORD)
-        credentials, size = await self._caller.read(socks_credentials, within=OPENING_TIME)
-        self._caller.forget(size)
-        unnamed = mode is Authenticate.OPTIONAL and not credentials.name
-        try:
-            message = Said(None if unnamed else credentials)
-            who = await authentication.identify(self._caller.client, message, parent=False)
-        except (Asked, Unsettled):
-            self._end(Verdict.REFUSED, WRONG)
-            return False
-        self._who = None if who is UNKNOWN else who
-        self._caller.asked = True
-        self._caller.say(SIGNED_IN)
-        return True
+        return await self._tunnel(request.destination, HTTP)
 
     async def _socks(self) -> None:
         """SOCKS5: the same as a CONNECT, in other words."""
         offered = await self._caller.read(greeting, within=OPENING_TIME)
         self._caller.forget(offered.size)
         if self._gate.authentication:
-            if not await self._ask_who_by_socks(self._gate.authentication, offered):
-                return None
+            self._who = await ask_socks(self._gate.authentication, self._caller, offered)
         elif not offered.anonymous:
             return self._end(Verdict.CLOSED, NO_METHOD)
         else:
@@ -195,14 +161,15 @@ class _Visit:
         except Unanswerable as error:
             return self._end(Verdict.CLOSED, error.reply.octets)
         self._caller.forget(request.size)
-        return await self._tunnel(request.destination, _SOCKS)
+        return await self._tunnel(request.destination, SOCKS)
 
-    async def _tunnel(self, destination: Destination, words: _Words) -> None:
+    async def _tunnel(self, destination: Destination, words: Words) -> None:
         """Answer who wants a tunnel, and look at what comes through."""
         self._destination = destination
-        if self._who is UNKNOWN and not self._goes_without_name():
-            return None
-        self._caller.who = self._who
+        if self._who is UNKNOWN and self._gate.authentication:
+            ask_if_it_matters(self._gate.authentication, self._caller, self._rule())
+        self._caller.who = self._who if isinstance(self._who, Identity) else None
+        self._who = self._caller.who
         ruling = self._rule()
         if ruling.verdict not in (Verdict.SPLICED, Verdict.INTERCEPTED):
             why = "the filter could not check this" if ruling.failure else "this network may not use this proxy"
@@ -223,17 +190,7 @@ class _Visit:
         inner = await self._first_inside()
         return await self._go_on(Kind.OTHER if inner in (Kind.CONNECT, Kind.SOCKS) else inner)
 
-    def _goes_without_name(self) -> bool:
-        """Whether it makes no difference who the user is; where it does, the client is asked."""
-        asking = self._gate.authentication
-        if asking and _depends_on_user(self._rule()):
-            self._gate.teller.authentication(self._caller.client, "asked")
-            self._end(Verdict.REFUSED, _challenge(asking))
-            return False
-        self._who = self._ruling = None
-        return True
-
-    def _refuse_port(self, port: int, words: _Words) -> None:
+    def _refuse_port(self, port: int, words: Words) -> None:
         why = f"this network may not connect to port {port} through this proxy"
         self._end(Verdict.REFUSED, words.forbidden(why), bypass=CONNECT_PORT)
 
@@ -294,11 +251,8 @@ class _Visit:
 
     @property
     def _is_nameless(self) -> bool:
-        """Whether a name is required where nobody can be asked for one: a client that is not configured to use us."""
         asking = self._gate.authentication
-        if asking is None or self._caller.asked:
-            return False
-        return asking.mode(self._caller.client) is Authenticate.REQUIRED
+        return asking is not None and is_nameless(asking, self._caller)
 
     @property
     def _how(self) -> ProxyPolicy:
@@ -376,43 +330,3 @@ class _Visit:
         if self._ruling:
             name = str(self._server_name) if self._server_name else None
             teller.ended_at_gate(self._ruling, verdict, exposed, server_name=name, bypass=bypass)
-
-
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """How a protocol says what became of a tunnel."""
-
-    established: bytes
-    forbidden: Callable[[str], bytes]
-    unreachable: Callable[[str], bytes]
-    ports: frozenset[int] = frozenset()
-    """Ports that it may lead to besides."""
-
-
-def _depends_on_user(ruling: GateRuling) -> bool:
-    outcome = ruling.ruling.outcome
-    return isinstance(outcome, Undetermined) and Facet.USER in outcome.needs
-
-
-def _challenge(authentication: Authentication) -> bytes:
-    field = f"Proxy-Authenticate: {authentication.challenge}\r\n"
-    return _plain(407, "Proxy Authentication Required", "say who you are: this proxy asks for a user's name", field)
-
-
-def _plain(status: int, phrase: str, why: str, field: str = "") -> bytes:
-    body = f"{why}\n".encode("utf-8", "replace")
-    head = f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}{field}Cache-Control: no-store\r\nConnection: close\r\n\r\n".encode("utf-8", "replace") + body
-
-
-_HTTP = _Words(
-    b"HTTP/1.1 200 Connection established\r\n\r\n",
-    lambda why: _plain(403, "Forbidden", why),
-    lambda why: _plain(502, "Bad Gateway", why),
-)
-_SOCKS = _Words(
-    Reply.SUCCEEDED.octets,
-    lambda _: Reply.NOT_ALLOWED.octets,
-    lambda _: Reply.UNREACHABLE.octets,
-    frozenset({80}),  # it has no other way for plain HTTP
-)

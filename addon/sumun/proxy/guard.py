@@ -64,6 +64,8 @@ class GuardInstance(ServerInstance[GuardMode]):
     reuse_port: bool = False
     leading: Leading | None = None
     """For connections that the firewall leads here."""
+    is_proxy: bool = False
+    """Whether clients come here that are configured to."""
     signing_in: SignIn | None = None
     """Learns whose connection is handed over; None where nobody is asked."""
     _listening: socket.socket | None = None
@@ -154,6 +156,8 @@ class GuardInstance(ServerInstance[GuardMode]):
         context.client.peername = (str(caller.client), *context.client.peername[1:])  # as a parent told, maybe
         if self.signing_in and caller.asked:
             self.signing_in.settle(context.client, caller.who)
+        elif self.signing_in and self.is_proxy and not destination:
+            self.signing_in.may_ask(context.client)
         if destination:
             context.server.address = (str(destination.host), destination.port)
             handler.layer = layers.modes.TransparentProxy(context)

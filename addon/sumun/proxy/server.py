@@ -159,7 +159,7 @@ class Proxy:
         assert self._watch  # noqa: S101 - narrows the type; it is opened before
         instance.callers, instance.watch = self._callers, self._watch
         instance.reuse_port, instance.leading = self._reuse_port, leading
-        instance.signing_in = self._parts.sign_in
+        instance.signing_in, instance.is_proxy = self._parts.sign_in, welcoming
         gate = Gate(
             self._parts.teller, self._origins, instance.hand_over, self._watch, self._tunnels,
             self._settings.trusted_parents, self._parts.authentication,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from mitmproxy import ctx, http
 from mitmproxy.connection import Client
+from mitmproxy.proxy.mode_specs import RegularMode, UpstreamMode
 
 from sumun.model.name import IPAddress
 from sumun.model.request import UNKNOWN
@@ -30,10 +31,15 @@ class SignIn:
         self._authentication, self._point, self._trusted = authentication, point, trusted
         self._tunnels: WeakKeyDictionary[Client, Identity | None] = WeakKeyDictionary()
         """Who opened the tunnel that requests come through; what is said inside it is meant for the origin."""
+        self._proxied: WeakSet[Client] = WeakSet()
 
     def settle(self, client: Client, who: Identity | None) -> None:
         """Remember whose tunnel a connection is."""
         self._tunnels[client] = who
+
+    def may_ask(self, client: Client) -> None:
+        """Remember that a connection came to a proxy: whoever is led here by DNS or a firewall cannot be asked."""
+        self._proxied.add(client)
 
     async def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Put the user to the request, or ask."""
@@ -41,7 +47,7 @@ class SignIn:
             return
         if flow.client_conn in self._tunnels:
             flow.metadata[translate.USER] = self._tunnels[flow.client_conn]
-        elif flow.request.first_line_format == "absolute" and not flow.request.is_http2:
+        elif flow.client_conn in self._proxied or isinstance(flow.client_conn.proxy_mode, RegularMode | UpstreamMode):
             await self._guarded(flow, tunnel=False)
 
     async def http_connect(self, flow: http.HTTPFlow) -> None:

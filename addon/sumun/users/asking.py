@@ -42,7 +42,7 @@ class Users:
     def __init__(
         self, source: Source, *, remember: float = 300.0, within: float = 10.0, at_once: int = 4, least: float = 0.3
     ) -> None:
-        """How long an answer is remembered, and may take, in seconds; a no takes ``least``, so that time tells nothing."""
+        """Times in seconds: to remember an answer, to wait for it, and that a no takes, so that time tells nothing."""
         self._source = source
         self._remember, self._within, self._least = remember, within, least
         self._pool = ThreadPoolExecutor(at_once, thread_name_prefix="users")

@@ -11,6 +11,7 @@ import ssl
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,15 @@ class _Session:
 
     asking: Any
     proving: Any
+    sockets: tuple[Any, ...] = ()
 
     def close(self) -> None:
+        sockets = [*self.sockets, self.asking.socket, self.proving.socket]
         for connection in (self.asking, self.proving):
             with suppress(LDAPException, OSError):
                 connection.unbind()
+        for sock in filter(None, sockets):  # ldap3 leaves some open where a handshake, or the server, fails
+            sock.close()
 
 
 class LdapDirectory:
@@ -63,7 +68,8 @@ class LdapDirectory:
         self._password = password
         self._idle: list[_Session] = []
         self._lock = threading.Lock()
-        self._servers = [_server(settings, each) for each in settings.servers]
+        self._within = settings.timeout.total_seconds()
+        self._context = ssl.create_default_context(cafile=str(settings.ca) if settings.ca else None)
 
     @classmethod
     def of(cls, settings: Ldap) -> LdapDirectory:
@@ -76,6 +82,8 @@ class LdapDirectory:
             secret = password.decode()
         except UnicodeDecodeError:
             return None  # a simple bind takes UTF-8 (RFC 4513, 6.3)
+        if not secret:
+            return None  # a bind without a password proves nothing (RFC 4513, 5.1.2)
         with self._lock:
             session = self._idle.pop() if self._idle else None
         if session:
@@ -83,7 +91,7 @@ class LdapDirectory:
                 return self._with(session, name, secret)
         try:
             return self._with(self._open(), name, secret)
-        except (LDAPException, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - ldap3 raises all sorts of things, whose messages may quote what was sent
             raise Unavailable(f"the directory fails: {type(error).__name__}") from None
 
     def close(self) -> None:
@@ -146,18 +154,19 @@ class LdapDirectory:
     def _open(self) -> _Session:
         """Connect to the first server that answers."""
         trouble: Exception = OSError("no server")
-        for server, spoken in zip(self._servers, self._settings.servers, strict=True):
+        for server in self._settings.servers:
             try:
-                return self._opened(server, spoken)
+                return self._opened(server)
             except (LDAPException, OSError) as error:
                 trouble = error
         raise trouble
 
-    def _opened(self, server: Any, spoken: LdapServer) -> _Session:
-        session = _Session(self._connection(server), self._connection(server))
+    def _opened(self, spoken: LdapServer) -> _Session:
+        session = _Session(self._connection(spoken), self._connection(spoken))
         try:
             for connection in (session.asking, session.proving):
                 _begin(connection, spoken)
+            session.sockets = session.asking.socket, session.proving.socket
             if self._settings.bind_dn:
                 _bind(session.asking, self._settings.bind_dn, self._password)
         except _Refused:
@@ -168,9 +177,10 @@ class LdapDirectory:
             raise
         return session
 
-    def _connection(self, server: Any) -> Any:
+    def _connection(self, spoken: LdapServer) -> Any:
+        server = _server(self._context, spoken, self._within)
         return ldap3.Connection(
-            server, client_strategy=ldap3.SYNC, receive_timeout=self._settings.timeout.total_seconds(),
+            server, client_strategy=ldap3.SYNC, receive_timeout=ceil(self._within),
             auto_referrals=False, check_names=False, raise_exceptions=False,
         )  # fmt: skip
 
@@ -181,16 +191,26 @@ def _begin(connection: Any, spoken: LdapServer) -> None:
         raise OSError("the directory refuses StartTLS")
 
 
-def _server(settings: Ldap, spoken: LdapServer) -> Any:
-    tls = ldap3.Tls(
-        validate=ssl.CERT_REQUIRED,
-        version=ssl.PROTOCOL_TLS_CLIENT,
-        ca_certs_file=str(settings.ca) if settings.ca else ssl.get_default_verify_paths().cafile,
-    )
+class _Tls(ldap3.Tls):  # type: ignore[misc] # ldap3 has no types
+    """TLS as the standard library verifies it, host name included; ldap3 does that by a copy of older code."""
+
+    def __init__(self, context: ssl.SSLContext, host: str, within: float) -> None:
+        super().__init__(validate=ssl.CERT_REQUIRED)
+        self._context, self._host, self._within = context, host, within
+
+    def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:
+        """Take the place of ldap3's own; the handshake is bounded in time, and so is every read after it."""
+        del do_handshake
+        connection.socket.settimeout(self._within)
+        connection.socket = self._context.wrap_socket(connection.socket, server_hostname=self._host)
+
+
+def _server(context: ssl.SSLContext, spoken: LdapServer, within: float) -> Any:
+    """A new one each time: ldap3 would remember that an address did not answer."""
+    tls = _Tls(context, spoken.host, within)
     return ldap3.Server(
-        spoken.host, spoken.port, use_ssl=not spoken.start_tls, tls=tls, get_info=ldap3.NONE,
-        connect_timeout=settings.timeout.total_seconds(),
-    )  # fmt: skip
+        spoken.host, spoken.port, use_ssl=not spoken.start_tls, tls=tls, get_info=ldap3.NONE, connect_timeout=within
+    )
 
 
 def _bind(connection: Any, dn: str, password: str) -> None:
