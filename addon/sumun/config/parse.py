@@ -8,12 +8,14 @@ from pathlib import Path as FilePath
 
 from sumun.config import checks
 from sumun.config.configuration import Config
+from sumun.config.dns import check_sinkholes, dns_policy, further_sinkholes
 from sumun.config.document import read_document
 from sumun.config.fault import ConfigError, Fault
 from sumun.config.lists import check_lists, doubtful_lists
 from sumun.config.raw import RawConfig, RawOrganisation
 from sumun.config.raw_list import RawList
-from sumun.config.raw_listen import RawResolver, RawTransparentListener
+from sumun.config.raw_listen import RawTransparentListener
+from sumun.config.raw_next_proxy import RawNextProxy
 from sumun.config.raw_segment import RawProxyPolicy
 from sumun.config.rules import Known, Report, build_exemption, build_rule
 from sumun.config.settings import (
@@ -31,9 +33,11 @@ from sumun.config.surroundings import Surroundings
 from sumun.config.users import build_users, check_users
 from sumun.config.warnings import doubts
 from sumun.model.colour import Accent
+from sumun.model.name import parse_host
+from sumun.model.next_proxy import NextProxy
 from sumun.model.organisation import Organisation
 from sumun.model.rule import Action, Exemption, Rule
-from sumun.model.segment import DnsPolicy, ProxyPolicy, Segment
+from sumun.model.segment import ProxyPolicy, Segment
 
 
 def parse_config(text: str, *, file: str, services: Collection[str], categories: Collection[str]) -> Config:
@@ -79,6 +83,7 @@ def _build(shaped: Shaped, raw: RawConfig, around: Surroundings) -> Config:
     checks.check_accent(raw.organisation.accent, fault)
     checks.check_listeners(settings.listen, fault)
     checks.check_upstreams(settings, fault)
+    check_sinkholes(raw, around.categories, fault)
     check_lists(raw, around, fault)
     check_users(raw, fault)
     config = Config(
@@ -135,14 +140,15 @@ def _segments(raw: RawConfig, known: Known, fault: Report) -> tuple[Segment, ...
             title=segment.title,
             notice=segment.notice,
             contact=segment.contact,
-            dns=DnsPolicy(segment.dns.answer, segment.dns.ttl, segment.dns.steer),
-            proxy=_proxy_policy(segment.proxy),
+            dns=dns_policy(raw, segment, ("segments", name), fault),
+            proxy=_proxy_policy(segment.proxy, raw.upstream_proxy),
         )
         for name, segment in raw.segments.items()
     )
 
 
-def _proxy_policy(raw: RawProxyPolicy) -> ProxyPolicy:
+def _proxy_policy(raw: RawProxyPolicy, common: RawNextProxy | None) -> ProxyPolicy:
+    chosen = raw.upstream_proxy or common
     return ProxyPolicy(
         frozenset(raw.connect_ports),
         raw.no_server_name,
@@ -150,7 +156,14 @@ def _proxy_policy(raw: RawProxyPolicy) -> ProxyPolicy:
         raw.encrypted_client_hello,
         raw.other_protocols,
         raw.authenticate,
+        _next_proxy(chosen) if isinstance(chosen, RawNextProxy) else None,
     )
+
+
+def _next_proxy(raw: RawNextProxy) -> NextProxy:
+    host, port = raw.url
+    credentials = FilePath(raw.credentials) if raw.credentials else None
+    return NextProxy(parse_host(host), port, credentials, tuple(raw.direct), raw.tell_client)
 
 
 def _exemptions(raw: RawConfig, known: Known, fault: Report) -> tuple[Exemption, ...]:
@@ -164,7 +177,14 @@ def _settings(raw: RawConfig) -> Settings:
         listen=Listen(
             dns=Listener(listen.dns.address, listen.dns.port, listen.dns.workers),
             proxy=Listener(listen.proxy.address, listen.proxy.port, listen.proxy.workers),
-            pages=PagesListener(listen.pages.address, listen.pages.address6, listen.pages.http, listen.pages.https),
+            pages=PagesListener(
+                listen.pages.address,
+                listen.pages.address6,
+                listen.pages.http,
+                listen.pages.https,
+                tuple((category, tuple(addresses)) for category, addresses in listen.pages.categories.items()),
+                further_sinkholes(raw),
+            ),
             console=Listener(listen.console.address, listen.console.port),
             transparent=_transparent(listen.transparent),
         ),
@@ -174,7 +194,7 @@ def _settings(raw: RawConfig) -> Settings:
         internal_destinations=tuple(raw.destinations.internal),
         trusted_parents=tuple(listen.proxy.trusted),
         lists=tuple(map(_list_source, raw.lists)),
-        resolving=_resolving(raw.resolver),
+        resolving=_resolving(raw),
         zone=raw.zone,
         store=raw.store,
         download_proxy=raw.downloads.proxy,
@@ -182,10 +202,13 @@ def _settings(raw: RawConfig) -> Settings:
     )
 
 
-def _resolving(raw: RawResolver) -> Resolving:
+def _resolving(config: RawConfig) -> Resolving:
+    raw, segments = config.resolver, config.segments.items()
     return Resolving(
         local=tuple((name, tuple(addresses)) for name, addresses in raw.local.items()),
         domains=tuple((name, tuple(upstreams)) for name, upstreams in raw.domains.items()),
+        segments=tuple((name, tuple(each.dns.upstreams)) for name, each in segments if each.dns.upstreams),
+        mixed_case=raw.mixed_case,
         private_answers=raw.private_answers,
         private_domains=(*raw.private_domains, *raw.domains),
         rate_limit=raw.rate_limit,

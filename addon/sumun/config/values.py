@@ -267,6 +267,32 @@ def http_proxy(text: str) -> str:
     raise Unreadable(f"{quoted(text)} is not a proxy: write `http://proxy.example:3128`, or `none`")
 
 
+def next_proxy(text: str) -> tuple[str, int]:
+    """Read the proxy behind ours: host and port."""
+    try:
+        parts = urlsplit(text.strip())
+        port = parts.port
+    except ValueError:
+        port, parts = None, urlsplit("")
+    if parts.scheme != "http" or not parts.hostname or not port or parts.path.strip("/") or "@" in parts.netloc:
+        raise Unreadable(f"{quoted(text)} is not a proxy: write `http://proxy.example:3128`; `credentials` is a file")
+    try:
+        host = parse_host(f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname)
+    except InvalidName as error:
+        raise Unreadable(str(error)) from None
+    return str(host), port
+
+
+def name_or_network(text: str) -> DomainName | IPNetwork:
+    """Read a name, which covers all below it, or a network."""
+    try:
+        return network(text)
+    except Unreadable:
+        if re.fullmatch(r"[0-9.:/a-fA-F]*[:/][0-9.:/a-fA-F]*|[0-9.]+", text):
+            raise
+        return domain_name(text)
+
+
 def list_url(text: str, *, what: str = "list") -> str:
     """Read where a list is published: https, or plain http on this very host; raises Unreadable."""
     text = text.strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sumun.model.next_proxy import NextProxy
 from sumun.model.rule import Action, IPNetwork, Rule
 from sumun.model.text import Text
 
@@ -30,6 +31,15 @@ class DnsAnswer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class StructuredErrors:
+    """What clients that ask for it are told in a form that software reads."""
+
+    contact: str
+    """URI of whoever can help."""
+    organisation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DnsPolicy:
     """The sinkhole's side of a segment."""
 
@@ -38,6 +48,10 @@ class DnsPolicy:
     """Seconds that a client may keep an answer of ours."""
     steer: bool = True
     """Answer names that need a page or an inspection with the proxy's own address."""
+    ede: int = 15
+    """Extended DNS error that a block is explained with (RFC 8914)."""
+    structured_errors: StructuredErrors | None = None
+    """None: errors are text for people."""
 
 
 class Handling(StrEnum):
@@ -75,6 +89,8 @@ class ProxyPolicy:
     """What is neither TLS nor HTTP, such as SSH."""
     authenticate: Authenticate = Authenticate.NONE
     """Of clients that are configured to use the proxy; nobody else can be asked."""
+    next_proxy: NextProxy | None = None
+    """Through which destinations are reached; None: directly."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mitmproxy import ctx, http, tls
+from mitmproxy.connection import Client
 from mitmproxy.exceptions import AddonHalt
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy.layer import NextLayer
@@ -25,6 +26,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from sumun.content.llm_request import LIMIT, from_head, from_whole
 from sumun.model.name import DomainName, IPAddress, parse_host
+from sumun.model.next_proxy import NextProxy
 from sumun.model.rule import IPNetwork
 from sumun.model.verdict import DataExposed, Verdict
 from sumun.proxy import enforce, translate
@@ -34,6 +36,7 @@ from sumun.proxy.failing import show_failures
 from sumun.proxy.forms import Forms
 from sumun.proxy.guard import GuardMode
 from sumun.proxy.http_point import HttpPoint
+from sumun.proxy.next_proxy import OfNextProxy, lead, proxy_line, told
 from sumun.proxy.opening import Unreadable, client_hello
 from sumun.proxy.origin import Forbidden, NoWay, Origins
 from sumun.proxy.ruling import CONNECT_PORT, GateRuling, objection
@@ -115,7 +118,8 @@ class SumunAddon:
         facts = from_head(request.method, _path(request), request.headers.get("content-type", ""))
         settled = self.point.settle(flow, facts, whole=False)
         if settled and not flow.response and _can_stream(request):
-            request.stream = True
+            self._lead_on(flow)
+            request.stream = not flow.response
             return
         buffer = bound_body(handler, flow, LIMIT)
         flow.metadata[_BODY] = (buffer, settled)
@@ -147,6 +151,8 @@ class SumunAddon:
             self.point.settle(flow, facts, whole=True)
         if overflowed and not flow.response:
             self.point.too_large(flow)
+        if not flow.response:
+            self._lead_on(flow)
         if request.is_http2 and body and "content-length" not in request.headers:
             # mitmproxy would send the body unframed to an HTTP/1 origin, which reads it as the next request
             request.headers["content-length"] = str(len(body))
@@ -174,10 +180,13 @@ class SumunAddon:
         address = data.server.address
         if address is None or isinstance(address, VettedAddress):
             return
+        if isinstance(address[0], OfNextProxy):
+            await self._dial_next_proxy(data, address[0].how)
+            return
         try:
             destination = Destination(translate.host(address[0]), address[1])
             addresses = await self._origins.addresses(destination, here=translate.address(data.client.sockname[0]))
-            self._check_port(data, addresses)
+            self._check_port(data.client, destination.port, addresses)
         except NoWay as error:
             data.server.error = str(error)
         except Exception:
@@ -190,14 +199,61 @@ class SumunAddon:
             chosen = min(addresses, key=lambda found: found.version)
             data.server.address = VettedAddress.of(chosen, (address[0], address[1]))
 
-    def _check_port(self, data: ServerConnectionHookData, addresses: tuple[IPAddress, ...]) -> None:
-        """Hold what came through a CONNECT to the segment's ports, as the gate does with what it splices."""
-        assert data.server.address  # noqa: S101 - narrows the type; the caller has looked
-        port = data.server.address[1]
-        client = translate.address(data.client.peername[0])
-        if port in self.point.teller.proxy_policy(client).connect_ports or self._origins.are_internal(addresses):
+    async def _dial_next_proxy(self, data: ServerConnectionHookData, how: NextProxy) -> None:
+        """It is the configuration's choice, not a client's: found, not vetted."""
+        try:
+            addresses = await self._origins.addresses_of_proxy(how.host)
+        except Exception:
+            logger.exception("finding the next proxy failed")
+            data.server.error = "the next proxy cannot be found"
+        else:
+            chosen = min(addresses, key=lambda found: found.version)
+            data.server.address = VettedAddress.of(chosen, (OfNextProxy.of(how), how.port))
+
+    def server_connected(self, data: ServerConnectionHookData) -> None:
+        """Say whose connection it is, where the next proxy wants that said first."""
+        address = data.server.address
+        if not isinstance(address, VettedAddress) or not isinstance(address.named[0], OfNextProxy):
             return
         handler = ctx.master.addons.get("proxyserver").connections.get(data.client.id)
+        writer = handler.transports[data.server].writer if handler else None
+        if writer is not None and data.server.peername:
+            client = translate.address(data.client.peername[0])
+            port = data.server.sockname[1] if data.server.sockname else 0
+            writer.write(proxy_line(address.named[0].how, client, port, data.server.peername))
+
+    def http_connect_upstream(self, flow: http.HTTPFlow) -> None:
+        """Tell the next proxy who we are, and whose tunnel it is to be."""
+        address = flow.server_conn.address
+        named = address.named[0] if isinstance(address, VettedAddress) else address[0] if address else None
+        if isinstance(named, OfNextProxy):
+            for name, value in told(named.how, translate.address(flow.client_conn.peername[0])):
+                flow.request.headers[name] = value
+
+    def _lead_on(self, flow: http.HTTPFlow) -> None:
+        """Through the next proxy, where there is one and it leads there; what can be vetted here is."""
+        client = translate.client_address(flow)
+        how = self.point.teller.proxy_policy(client).next_proxy
+        if how is None:
+            return
+        destination = Destination(translate.host(flow.request.host), flow.request.port)
+        if not how.leads_to(destination.host):
+            return
+        try:
+            self._origins.vet(destination, here=translate.address(flow.client_conn.sockname[0]))
+            literal = (destination.address,) if destination.address else ()
+            self._check_port(flow.client_conn, destination.port, literal)
+            lead(flow, how, client)
+        except NoWay as error:
+            enforce.bare(flow, 403 if isinstance(error, Forbidden) else 502, str(error))
+
+    def _check_port(self, connection: Client, port: int, addresses: tuple[IPAddress, ...]) -> None:
+        """Hold what came through a CONNECT to the segment's ports, as the gate does with what it splices."""
+        client = translate.address(connection.peername[0])
+        ours = bool(addresses) and self._origins.are_internal(addresses)
+        if ours or port in self.point.teller.proxy_policy(client).connect_ports:
+            return
+        handler = ctx.master.addons.get("proxyserver").connections.get(connection.id)
         if handler and isinstance(handler.layer, TransparentProxy):
             self.point.teller.bypass(client, CONNECT_PORT)
             raise Forbidden(f"this network may not connect to port {port} through this proxy")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from sumun.model.decision import Undetermined
 from sumun.model.request import Facet
 from sumun.model.segment import Authenticate
@@ -30,7 +32,7 @@ async def ask_connect(asking: Authentication, caller: Caller, size: int, *, pare
     """Whose CONNECT this is, out of the octets of its head; raises Parting."""
     message = said(fields_of(caller.said(size)), asking.header)
     try:
-        who = await asking.identify(caller.client, message, parent=parent)
+        who = await asyncio.create_task(asking.identify(caller.client, message, parent=parent))
     except Asked:
         raise Parting(Verdict.REFUSED, _challenge(asking)) from None
     except Unsettled:
@@ -53,7 +55,8 @@ async def ask_socks(asking: Authentication, caller: Caller, offered: Greeting) -
     caller.forget(size)
     unnamed = mode is Authenticate.OPTIONAL and not credentials.name
     try:
-        who = await asking.identify(caller.client, Said(None if unnamed else credentials), parent=False)
+        message = Said(None if unnamed else credentials)
+        who = await asyncio.create_task(asking.identify(caller.client, message, parent=False))
     except (Asked, Unsettled):
         raise Parting(Verdict.REFUSED, WRONG) from None
     caller.asked = True

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from sumun.model.name import DomainName, IPAddress
+from sumun.model.next_proxy import NextProxy
 from sumun.model.request import UNKNOWN
 from sumun.model.rule import IPNetwork
 from sumun.model.segment import Handling, ProxyPolicy
@@ -21,6 +23,7 @@ from sumun.proxy.asking_who import Parting, ask_connect, ask_if_it_matters, ask_
 from sumun.proxy.authentication import Authentication, Who
 from sumun.proxy.caller import Caller
 from sumun.proxy.destination import Destination
+from sumun.proxy.next_proxy import through
 from sumun.proxy.opening import Kind, Unreadable, client_hello, connect, kind, request_line
 from sumun.proxy.origin import Forbidden, NoWay, Origins, dial
 from sumun.proxy.parents import forwarded_in, header, is_parent
@@ -51,7 +54,7 @@ SERVER_FIRST = 2.0
 _ALERT = bytes((0x15, 3, 3, 0, 2, 2, 49))
 """A fatal TLS alert `access_denied` (RFC 8446, 6.2): the client learns at once that it need not wait."""
 
-type HandOver = Callable[[Caller, Destination | None], Awaitable[None]]
+type HandOver = Callable[[Caller, Destination | None], Coroutine[Any, Any, None]]
 """Lets mitmproxy go on with a connection: towards a destination, or (None) as an HTTP proxy."""
 
 
@@ -77,13 +80,15 @@ class Gate:
         """Whether clients are told how to use the proxy: on its own port only, where nobody means another host."""
         return bool(self.certificate)
 
-    async def attend(self, caller: Caller) -> None:
+    def attend(self, caller: Caller) -> Coroutine[Any, Any, None]:
         """Serve one connection until it is spliced, handed over or closed; never raises what a client can cause."""
-        await _Visit(self, caller).run()
+        return _Visit(self, caller).run()
 
 
 class _Visit:
     """One connection at the gate."""
+
+    __slots__ = ("_addresses", "_caller", "_destination", "_gate", "_ruling", "_server_name", "_who")
 
     def __init__(self, gate: Gate, caller: Caller) -> None:
         self._gate = gate
@@ -175,20 +180,28 @@ class _Visit:
             why = "the filter could not check this" if ruling.failure else "this network may not use this proxy"
             return self._end(ruling.verdict, words.forbidden(why))
         if ruling.verdict is Verdict.SPLICED:
-            ports = self._how.connect_ports | words.ports
-            if destination.port not in ports and not self._gate.origins.has_internal:
+            is_open = destination.port in ruling.how.connect_ports or destination.port in words.ports
+            if not is_open and not self._gate.origins.has_internal:
                 return self._refuse_port(destination.port, words)
             try:
-                self._addresses = await self._gate.origins.addresses(destination, here=self._caller.here)
+                self._addresses = await self._found(destination, ruling.how)
             except Forbidden as error:
                 return self._end(Verdict.REFUSED, words.forbidden(str(error)))
             except NoWay as error:
                 return self._end(Verdict.CLOSED, words.unreachable(str(error)))
-            if destination.port not in ports and not self._gate.origins.are_internal(self._addresses):
+            known = bool(self._addresses)  # not, of a name that the next proxy resolves
+            if not is_open and not (known and self._gate.origins.are_internal(self._addresses)):
                 return self._refuse_port(destination.port, words)
         self._caller.say(words.established)
         inner = await self._first_inside()
         return await self._go_on(Kind.OTHER if inner in (Kind.CONNECT, Kind.SOCKS) else inner)
+
+    async def _found(self, destination: Destination, how: ProxyPolicy) -> tuple[IPAddress, ...]:
+        """The addresses to dial; none of a name that the next proxy resolves. Raises NoWay."""
+        if how.next_proxy and how.next_proxy.leads_to(destination.host):
+            self._gate.origins.vet(destination, here=self._caller.here)
+            return (destination.address,) if destination.address else ()
+        return await self._gate.origins.addresses(destination, here=self._caller.here)
 
     def _refuse_port(self, port: int, words: Words) -> None:
         why = f"this network may not connect to port {port} through this proxy"
@@ -229,12 +242,13 @@ class _Visit:
     async def _tls(self) -> None:
         hello = await self._caller.read(client_hello, within=OPENING_TIME)
         self._server_name = hello.server_name
-        verdict = self._rule().verdict
+        ruling = self._rule()
+        verdict = ruling.verdict
         if self._destination is None and hello.server_name is not None:
             self._destination = Destination(hello.server_name, 443)  # sinkholed or steered to us
         if verdict is Verdict.SPLICED and self._is_nameless:
             self._end(Verdict.REFUSED, _ALERT)
-        elif verdict is Verdict.SPLICED and (why := self._objection()):
+        elif verdict is Verdict.SPLICED and (why := self._objection(ruling)):
             self._end(Verdict.REFUSED, _ALERT, bypass=why)
         elif verdict is Verdict.SPLICED and self._destination:
             await self._splice(self._destination)
@@ -255,18 +269,14 @@ class _Visit:
         return asking is not None and is_nameless(asking, self._caller)
 
     @property
-    def _how(self) -> ProxyPolicy:
-        return self._gate.teller.proxy_policy(self._caller.client)
-
-    @property
     def _passes_other_protocols(self) -> bool:
         ruling = self._ruling or self._rule()
-        return ruling.verdict is Verdict.SPLICED and self._how.other_protocols is Handling.ALLOW
+        return ruling.verdict is Verdict.SPLICED and ruling.how.other_protocols is Handling.ALLOW
 
-    def _objection(self) -> str | None:
+    def _objection(self, ruling: GateRuling) -> str | None:
         if self._destination and self._destination.host == self._server_name:
             return None
-        why = objection(self._how, self._destination, self._server_name)
+        why = objection(ruling.how, self._destination, self._server_name)
         literal = self._destination.address if self._destination else None
         if why == ADDRESS_LITERAL and literal and self._gate.origins.are_internal([literal]):
             return None
@@ -281,6 +291,9 @@ class _Visit:
         return self._ruling
 
     async def _splice(self, destination: Destination) -> None:
+        how = self._ruling.how.next_proxy if self._ruling else None
+        if how and how.leads_to((onward := self._named() or destination).host):
+            return await self._splice_through(how, onward)
         try:
             here = self._caller.here
             addresses = self._addresses
@@ -290,11 +303,28 @@ class _Visit:
                 if destination.address not in addresses:
                     self._gate.teller.bypass(self._caller.client, ADDRESS_MISMATCH)
             addresses = addresses or await self._gate.origins.addresses(destination, here=here)
-            origin = await dial(self._gate.watch, addresses, destination.port)
+            origin = await dial(self._caller, addresses, destination.port)
         except Forbidden:
             return self._end(Verdict.REFUSED, _ALERT)
         except NoWay:
             return self._end(Verdict.CLOSED)
+        self._tell(Verdict.SPLICED, DataExposed.REQUEST_BODY)
+        self._relay(origin)
+        return None
+
+    async def _splice_through(self, how: NextProxy, destination: Destination) -> None:
+        caller, gate = self._caller, self._gate
+        try:
+            gate.origins.vet(destination, here=caller.here)
+            way = through(gate.origins, how, destination, caller.client)
+            origin, early = await asyncio.create_task(way)
+        except Forbidden:
+            return self._end(Verdict.REFUSED, _ALERT)
+        except NoWay as error:
+            logger.warning("%s", error)
+            return self._end(Verdict.CLOSED, _ALERT)
+        if early:
+            caller.say(early)
         self._tell(Verdict.SPLICED, DataExposed.REQUEST_BODY)
         self._relay(origin)
         return None
@@ -318,7 +348,7 @@ class _Visit:
 
     async def _hand_over(self, destination: Destination | None) -> None:
         self._gate.teller.connection(self._ruling, self._caller.client, Verdict.INTERCEPTED)
-        await self._gate.hand_over(self._caller, destination)
+        await asyncio.create_task(self._gate.hand_over(self._caller, destination))  # mitmproxy's code needs a task
 
     def _end(self, verdict: Verdict, last_word: bytes = b"", *, bypass: str | None = None) -> None:
         self._caller.close(last_word)

@@ -99,7 +99,6 @@ def own_listeners(settings: Settings) -> Iterator[tuple[IPAddress, int]]:
         yield each.address, each.port
     if listen.transparent:
         yield listen.transparent.address, listen.transparent.port
-    for address in (listen.pages.address, listen.pages.address6):
-        if address:
-            yield address, listen.pages.http
-            yield address, listen.pages.https
+    for address in (*listen.pages.addresses, *listen.pages.further):
+        yield address, listen.pages.http
+        yield address, listen.pages.https
