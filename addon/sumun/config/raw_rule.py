@@ -23,7 +23,7 @@ from sumun.config.forms import (
     Zone,
     read,
 )
-from sumun.model.rule import Action, Mode
+from sumun.model.rule import Action, Mode, OnPinned
 from sumun.model.service import Match, Pattern
 from sumun.model.text import Text
 
@@ -121,6 +121,10 @@ class RawRule(Raw):
     approver: Line = Field(default="", description="Who may approve a justification.")
     tenant: dict[HeaderName, HeaderValue] | None = Field(
         default=None, description="Header fields that keep a service to the organisation's own workspace."
+    )
+    on_pinned: Annotated[OnPinned, Field(strict=False)] = Field(
+        default=OnPinned.REFUSE,
+        description="Client that refuses our certificate: refuse, or splice, for an hour from its next connection on.",
     )
 
 

@@ -42,6 +42,14 @@ class Mode(StrEnum):
     SHADOW = "shadow"
 
 
+class OnPinned(StrEnum):
+    """What becomes of a client that refuses our certificate, where the rule needs to look inside."""
+
+    REFUSE = "refuse"
+    SPLICE = "splice"
+    """Its next connections to that host pass unseen, for a time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """What must hold; ``None`` is a condition not given, and a list holds if any of its values does."""
@@ -98,6 +106,7 @@ class Rule:
     """Header fields that keep a service to the organisation's own workspace."""
     sinkhole: tuple[IPAddress, ...] = ()
     """Addresses that its names are answered with over DNS; empty: those of its category, or the general ones."""
+    on_pinned: OnPinned = OnPinned.REFUSE
 
 
 @dataclass(frozen=True, slots=True)

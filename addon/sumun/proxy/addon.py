@@ -26,7 +26,6 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from sumun.content.llm_request import LIMIT, from_head, from_whole
 from sumun.model.name import DomainName, IPAddress, parse_host
-from sumun.model.next_proxy import NextProxy
 from sumun.model.rule import IPNetwork
 from sumun.model.verdict import DataExposed, Verdict
 from sumun.proxy import enforce, translate
@@ -36,14 +35,18 @@ from sumun.proxy.failing import show_failures
 from sumun.proxy.forms import Forms
 from sumun.proxy.guard import GuardMode
 from sumun.proxy.http_point import HttpPoint
-from sumun.proxy.next_proxy import OfNextProxy, lead, proxy_line, told
+from sumun.proxy.next_proxy import lead
 from sumun.proxy.opening import Unreadable, client_hello
 from sumun.proxy.origin import Forbidden, NoWay, Origins
+from sumun.proxy.pinned import Pinned
 from sumun.proxy.ruling import CONNECT_PORT, GateRuling, objection
+from sumun.proxy.signing_in import SignIn
 from sumun.proxy.vetted import VettedAddress
 
 logger = logging.getLogger(__name__)
 
+_NOT_TRUSTED = "The client does not trust the proxy's certificate"
+"""How mitmproxy begins to tell of an alert that refuses our certificate, in a connection's ``error``."""
 _BODY = "sumun.body"
 """Key in a flow's metadata: the buffer of a request that waits for its body."""
 _OURS = "sumun.answered"
@@ -78,7 +81,8 @@ class SumunAddon:
         origins: Origins,
         trusted: tuple[IPNetwork, ...] = (),
         forms: Forms | None = None,
-        private: tuple[str, ...] = (),
+        pinned: Pinned | None = None,
+        sign_in: SignIn | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         """Take the parts; ``options`` are set when mitmproxy runs an addon that it did not make its options for."""
@@ -88,7 +92,9 @@ class SumunAddon:
         """What mitmproxy calls after this: children of an addon."""
         self._origins = origins
         self._trusted = trusted
-        self._private = private
+        self._pinned = pinned or Pinned()
+        self._sign_in = sign_in
+        self._private = sign_in.private if sign_in else ()
         """Fields that never leave."""
         self._options = options
         self._refused: set[str] = set()
@@ -178,10 +184,7 @@ class SumunAddon:
         Its failure refuses in every segment: this protects the network's own hosts, not what policy is about.
         """
         address = data.server.address
-        if address is None or isinstance(address, VettedAddress):
-            return
-        if isinstance(address[0], OfNextProxy):
-            await self._dial_next_proxy(data, address[0].how)
+        if address is None or isinstance(address, VettedAddress) or data.server.error:
             return
         try:
             destination = Destination(translate.host(address[0]), address[1])
@@ -198,37 +201,6 @@ class SumunAddon:
             # one address only, and mitmproxy does not try another: take the family that nearly every network has
             chosen = min(addresses, key=lambda found: found.version)
             data.server.address = VettedAddress.of(chosen, (address[0], address[1]))
-
-    async def _dial_next_proxy(self, data: ServerConnectionHookData, how: NextProxy) -> None:
-        """It is the configuration's choice, not a client's: found, not vetted."""
-        try:
-            addresses = await self._origins.addresses_of_proxy(how.host)
-        except Exception:
-            logger.exception("finding the next proxy failed")
-            data.server.error = "the next proxy cannot be found"
-        else:
-            chosen = min(addresses, key=lambda found: found.version)
-            data.server.address = VettedAddress.of(chosen, (OfNextProxy.of(how), how.port))
-
-    def server_connected(self, data: ServerConnectionHookData) -> None:
-        """Say whose connection it is, where the next proxy wants that said first."""
-        address = data.server.address
-        if not isinstance(address, VettedAddress) or not isinstance(address.named[0], OfNextProxy):
-            return
-        handler = ctx.master.addons.get("proxyserver").connections.get(data.client.id)
-        writer = handler.transports[data.server].writer if handler else None
-        if writer is not None and data.server.peername:
-            client = translate.address(data.client.peername[0])
-            port = data.server.sockname[1] if data.server.sockname else 0
-            writer.write(proxy_line(address.named[0].how, client, port, data.server.peername))
-
-    def http_connect_upstream(self, flow: http.HTTPFlow) -> None:
-        """Tell the next proxy who we are, and whose tunnel it is to be."""
-        address = flow.server_conn.address
-        named = address.named[0] if isinstance(address, VettedAddress) else address[0] if address else None
-        if isinstance(named, OfNextProxy):
-            for name, value in told(named.how, translate.address(flow.client_conn.peername[0])):
-                flow.request.headers[name] = value
 
     def _lead_on(self, flow: http.HTTPFlow) -> None:
         """Through the next proxy, where there is one and it leads there; what can be vetted here is."""
@@ -273,7 +245,7 @@ class SumunAddon:
         """Answer a CONNECT that did not pass our gate, without dialling."""
         try:
             destination = Destination(translate.host(flow.request.host), flow.request.port)
-            verdict = self._ruling(flow.client_conn.peername[0], destination, None).verdict
+            verdict = self._ruling(flow.client_conn, destination, None).verdict
         except Exception:
             logger.exception("a hook failed")
             verdict = Verdict.CLOSED
@@ -305,12 +277,21 @@ class SumunAddon:
         if ruling.verdict is Verdict.SPLICED and (why := objection(how, _opened_for(data.context), name)):
             self._refused.add(data.context.client.id)
             self._tell(ruling, Verdict.REFUSED, DataExposed.NONE, name, why)
-        elif ruling.verdict is Verdict.SPLICED:
+        elif ruling.verdict is Verdict.SPLICED or self._passes_pinned(ruling, name):
             data.ignore_connection = True
-            self._tell(ruling, Verdict.SPLICED, DataExposed.REQUEST_BODY, name)
+            pinned = ruling.verdict is not Verdict.SPLICED
+            self._tell(ruling, Verdict.SPLICED, DataExposed.REQUEST_BODY, name, pinned=pinned)
         elif ruling.verdict is not Verdict.INTERCEPTED:
             self._refused.add(data.context.client.id)
             self._tell(ruling, ruling.verdict, DataExposed.NONE, name)
+
+    def _passes_pinned(self, ruling: GateRuling, name: DomainName | IPAddress | None) -> bool:
+        asked, outcome, teller = ruling.ruling.request, ruling.ruling.outcome, self.point.teller
+        if ruling.verdict is not Verdict.INTERCEPTED:
+            return False
+        if passes := self._pinned.passes(asked.client, name, outcome, teller.clock()):
+            teller.metrics.pinned.labels(outcome.segment, "spliced").inc()
+        return passes
 
     def tls_start_client(self, data: tls.TlsData) -> None:
         """Give no certificate to a refused connection: mitmproxy then closes it."""
@@ -322,19 +303,35 @@ class SumunAddon:
         try:
             name = parse_host(data.conn.sni) if data.conn.sni else None
             if data.context.client.id not in self._refused:
-                self._tell(self._tls_ruling(data.context, name), Verdict.CLOSED, DataExposed.NONE, name)
+                pinned = (data.conn.error or "").startswith(_NOT_TRUSTED)
+                ruling = self._tls_ruling(data.context, name)
+                self._tell(ruling, Verdict.CLOSED, DataExposed.NONE, name, pinned=pinned)
+                if pinned:
+                    self._note_pinned(ruling, data.context, name)
         except Exception:
             logger.exception("a hook failed")
+
+    def _note_pinned(self, ruling: GateRuling, context: Any, name: DomainName | IPAddress | None) -> None:
+        """Count and remember that our certificate was refused; that alone lets nobody through."""
+        opened_for, teller = _opened_for(context), self.point.teller
+        host = name or (opened_for.host if opened_for else None)
+        outcome = ruling.ruling.outcome
+        teller.metrics.pinned.labels(outcome.segment, "refused").inc()
+        if host is not None:
+            self._pinned.note(ruling.ruling.request.client, host, outcome, teller.clock())
 
     def client_disconnected(self, client: Any) -> None:
         """Forget the connection."""
         self._refused.discard(client.id)
 
     def _tls_ruling(self, context: Any, name: DomainName | IPAddress | None) -> GateRuling:
-        return self._ruling(context.client.peername[0], _opened_for(context), name)
+        return self._ruling(context.client, _opened_for(context), name)
 
-    def _ruling(self, peer: str, destination: Destination | None, name: DomainName | IPAddress | None) -> GateRuling:
-        return self.point.teller.rule_at_gate(translate.address(peer), destination, name)
+    def _ruling(
+        self, client: Client, destination: Destination | None, name: DomainName | IPAddress | None
+    ) -> GateRuling:
+        who = self._sign_in.who(client) if self._sign_in else None
+        return self.point.teller.rule_at_gate(translate.address(client.peername[0]), destination, name, who)
 
     def _tell(
         self,
@@ -343,9 +340,11 @@ class SumunAddon:
         exposed: DataExposed,
         name: DomainName | IPAddress | None,
         bypass: str | None = None,
+        *,
+        pinned: bool = False,
     ) -> None:
         shown = str(name) if name else None
-        self.point.teller.ended_at_gate(ruling, verdict, exposed, server_name=shown, bypass=bypass)
+        self.point.teller.ended_at_gate(ruling, verdict, exposed, server_name=shown, bypass=bypass, pinned=pinned)
 
 
 def _opened_for(context: Any) -> Destination | None:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sumun.model.name import DomainName, IPAddress
@@ -27,6 +27,7 @@ from sumun.proxy.next_proxy import through
 from sumun.proxy.opening import Kind, Unreadable, client_hello, connect, kind, request_line
 from sumun.proxy.origin import Forbidden, NoWay, Origins, dial
 from sumun.proxy.parents import forwarded_in, header, is_parent
+from sumun.proxy.pinned import Pinned
 from sumun.proxy.relay import Tunnel
 from sumun.proxy.ruling import (
     ADDRESS_LITERAL,
@@ -69,6 +70,8 @@ class Gate:
     tunnels: Tunnels
     trusted: tuple[IPNetwork, ...] = ()
     """Parents that are believed when they tell whose connection it is."""
+    pinned: Pinned = field(default_factory=Pinned)
+    """Clients that refused our certificate."""
     authentication: Authentication | None = None
     """Finds out who the user is; None where nobody is asked."""
     port: int = 0
@@ -246,11 +249,12 @@ class _Visit:
         verdict = ruling.verdict
         if self._destination is None and hello.server_name is not None:
             self._destination = Destination(hello.server_name, 443)  # sinkholed or steered to us
-        if verdict is Verdict.SPLICED and self._is_nameless:
+        passes = verdict is Verdict.SPLICED or (verdict is Verdict.INTERCEPTED and self._is_pinned(ruling))
+        if passes and self._is_nameless:
             self._end(Verdict.REFUSED, _ALERT)
-        elif verdict is Verdict.SPLICED and (why := self._objection(ruling)):
+        elif passes and (why := self._objection(ruling)):
             self._end(Verdict.REFUSED, _ALERT, bypass=why)
-        elif verdict is Verdict.SPLICED and self._destination:
+        elif passes and self._destination:
             await self._splice(self._destination)
         elif verdict is Verdict.INTERCEPTED:
             await self._hand_over(self._named())
@@ -262,6 +266,13 @@ class _Visit:
         if self._destination and self._destination.address and isinstance(self._server_name, DomainName):
             return Destination(self._server_name, self._destination.port)
         return self._destination
+
+    def _is_pinned(self, ruling: GateRuling) -> bool:
+        """Whether the client refused our certificate here lately, and the rules can do without looking."""
+        gate, named = self._gate, self._named()
+        if named is None or not (self._caller.original or named.port in ruling.how.connect_ports):
+            return False
+        return gate.pinned.passes(self._caller.client, named.host, ruling.ruling.outcome, gate.teller.clock())
 
     @property
     def _is_nameless(self) -> bool:
@@ -344,6 +355,8 @@ class _Visit:
         ruling = gate_ruling(
             teller.policy(), self._caller.client, self._destination, self._server_name, self._who, at=teller.clock()
         )
+        if ruling.verdict is Verdict.INTERCEPTED:
+            return self._is_pinned(ruling)
         return ruling.verdict is Verdict.SPLICED
 
     async def _hand_over(self, destination: Destination | None) -> None:
@@ -359,4 +372,7 @@ class _Visit:
         teller.connection(self._ruling, self._caller.client, verdict)
         if self._ruling:
             name = str(self._server_name) if self._server_name else None
-            teller.ended_at_gate(self._ruling, verdict, exposed, server_name=name, bypass=bypass)
+            pinned = verdict is Verdict.SPLICED and self._ruling.verdict is Verdict.INTERCEPTED
+            if pinned:
+                teller.metrics.pinned.labels(self._ruling.ruling.outcome.segment, "spliced").inc()
+            teller.ended_at_gate(self._ruling, verdict, exposed, server_name=name, bypass=bypass, pinned=pinned)

@@ -20,7 +20,9 @@ from sumun.proxy.authentication import Authentication, Known
 from sumun.proxy.destination import Vetting
 from sumun.proxy.forms import Book, Forms
 from sumun.proxy.http_point import FailurePages, HttpPoint
+from sumun.proxy.onward import Onward
 from sumun.proxy.origin import Origins
+from sumun.proxy.pinned import Pinned
 from sumun.proxy.ports import Pages, Resolver
 from sumun.proxy.signing_in import SignIn
 from sumun.proxy.telling import Teller
@@ -63,6 +65,11 @@ class Parts:
         return Authentication(users, self.users, self.teller) if users else None
 
     @cached_property
+    def pinned(self) -> Pinned:
+        """Clients that refused our certificate."""
+        return Pinned()
+
+    @cached_property
     def forms(self) -> Forms | None:
         """Answers under the filter's own address."""
         return Forms(book=self.book, teller=self.teller, organisation=self.organisation) if self.book else None
@@ -80,16 +87,16 @@ class Parts:
 
     def hooks(self, options: Mapping[str, Any] | None = None) -> list[object]:
         """The addons, in their order; ``options`` are set when a mitmproxy runs that was not made with them."""
-        header = self.settings.users.header if self.settings.users else None
         ours = SumunAddon(
             point=self.point,
             origins=self.origins,
             forms=self.forms,
             trusted=self.settings.trusted_parents,
-            private=header.names if header else (),
             options=options,
+            pinned=self.pinned,
+            sign_in=self.sign_in,
         )
-        return [*filter(None, [self.sign_in]), ours]
+        return [*filter(None, [self.sign_in]), Onward(self.origins), ours]
 
 
 def own_listeners(settings: Settings) -> Iterator[tuple[IPAddress, int]]:

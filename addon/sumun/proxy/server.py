@@ -164,7 +164,7 @@ class Proxy:
         instance.signing_in, instance.is_proxy = self._parts.sign_in, welcoming
         gate = Gate(
             self._parts.teller, self._origins, instance.hand_over, self._watch, self._tunnels,
-            self._settings.trusted_parents, self._parts.authentication,
+            self._settings.trusted_parents, self._parts.pinned, self._parts.authentication,
         )  # fmt: skip
         instance.attend = gate.attend
         try:

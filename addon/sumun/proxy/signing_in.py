@@ -29,6 +29,8 @@ class SignIn:
     def __init__(self, authentication: Authentication, point: HttpPoint, trusted: tuple[IPNetwork, ...]) -> None:
         """Take the parts."""
         self._authentication, self._point, self._trusted = authentication, point, trusted
+        self.private = authentication.header.names if authentication.header else ()
+        """Fields that are meant for this proxy alone."""
         self._tunnels: WeakKeyDictionary[Client, Identity | None] = WeakKeyDictionary()
         """Who opened the tunnel that requests come through; what is said inside it is meant for the origin."""
         self._proxied: WeakSet[Client] = WeakSet()
@@ -36,6 +38,10 @@ class SignIn:
     def settle(self, client: Client, who: Identity | None) -> None:
         """Remember whose tunnel a connection is."""
         self._tunnels[client] = who
+
+    def who(self, client: Client) -> Identity | None:
+        """Whose tunnel a connection is."""
+        return self._tunnels.get(client)
 
     def may_ask(self, client: Client) -> None:
         """Remember that a connection came to a proxy: whoever is led here by DNS or a firewall cannot be asked."""

@@ -148,6 +148,7 @@ class Teller:
         *,
         server_name: str | None = None,
         bypass: str | None = None,
+        pinned: bool = False,
     ) -> None:
         """Tell of a connection that goes no further than the gate."""
         asked, outcome = ruling.ruling.request, ruling.ruling.outcome
@@ -156,7 +157,7 @@ class Teller:
         if bypass and not logged:  # what is recorded is counted there
             self.metrics.bypass_attempts.labels(outcome.segment, bypass).inc()
         if logged:
-            context = Context(protocol="tls", server_name=server_name, bypass=bypass)
+            context = Context(protocol="tls", server_name=server_name, bypass=bypass, pinned=pinned)
             self.record(AccessDecided(self.clock(), Point.GATE, asked, outcome, verdict, exposed, context))
 
     def _segment_name(self, client: IPAddress) -> str:

@@ -93,6 +93,7 @@ def _sumun(record: Record) -> dict[str, Any]:
         "needs": sorted(map(str, outcome.needs)) if isinstance(outcome, Undetermined) else None,
         "detectors": _detectors(event.request),
         "bypass": clean(event.bypass),
+        "pinned": event.context.pinned or None,
     })  # fmt: skip
 
 
