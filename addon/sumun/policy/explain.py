@@ -50,7 +50,7 @@ def explain(policy: Policy, request: AccessRequest, *, at: datetime) -> Explanat
         outcome=outcome,
         steps=tuple(trace(policy, read_as, at=at)),
         dns=dns,
-        gate=gate_verdict(policy.decide(replace(by_name_only(request), user=request.user), at=at)),
+        gate=gate_verdict(decide_name(policy, replace(by_name_only(request), user=request.user), at=at)),
         http=http_verdict(outcome, segment.on_failure if segment else FailMode.CLOSED) if known else None,
         by_name=by_name,
         bypass=bypass,

@@ -159,7 +159,10 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 FULLEST = [
-    attempt(context=Context("A", "udp", "n.example", "Browser", "ech"), address=ip_address("192.0.2.1"), port=53),
+    attempt(
+        context=Context("A", "udp", "n.example", "Browser", "ech", pinned=True), address=ip_address("192.0.2.1"), port=53,
+        user="kim",
+    ),  # fmt: skip
     attempt(point=Point.HTTP, context=BROWSER, method="GET", content=frozenset({"secret"})),
     attempt("10.0.0.7", policy=NEEDS_CONTENT, verdict=Verdict.STEERED),
     attempt(
