@@ -12,6 +12,7 @@ import idna
 type IPAddress = IPv4Address | IPv6Address
 
 _PLAIN_LABEL = re.compile(rb"[a-z0-9_-]*\Z")
+_PLAIN_NAME = re.compile(rb"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\Z")
 _ESCAPE = re.compile(r"\\(\d{3}|[^0-9])", re.ASCII)
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.ASCII)
 _MAX_TEXT = 1024
@@ -48,6 +49,9 @@ class DomainName:
     def from_labels(cls, labels: Iterable[bytes]) -> DomainName:
         """Build from the octets of each label, as they stand in a DNS message; raises InvalidName."""
         lowered = [label.lower() for label in labels]
+        joined = b".".join(lowered)
+        if _PLAIN_NAME.match(joined) and joined.count(b".") == len(lowered) - 1:
+            return cls(joined.decode())
         if any(not label for label in lowered):
             raise InvalidName("name has an empty label")
         if any(len(label) > 63 for label in lowered):

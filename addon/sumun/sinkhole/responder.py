@@ -166,6 +166,7 @@ class Responder:
         return [
             (name, replace(judged, outcome=decide_name(judged.policy, AccessRequest(forward.client, name), at=at)))
             for name in relay.targets(reply)
+            if name != forward.question.name  # judged when it was asked
         ]
 
     def _blocked_target(self, forward: Forward, led_to: list[tuple[DomainName, Judged]], at: datetime) -> Answer | None:

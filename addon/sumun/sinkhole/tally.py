@@ -24,7 +24,7 @@ from sumun.model.event import AccessDecided
 from sumun.model.name import plain
 from sumun.sinkhole.outcome import Answer, Kind, Labels, Protocol, Source
 from sumun.sinkhole.ready import MAPPED
-from sumun.telemetry.bulk import observe
+from sumun.telemetry.bulk import observe, observe_all
 from sumun.telemetry.incident import NO_ID, new_id
 from sumun.telemetry.metrics import Metrics
 
@@ -105,7 +105,8 @@ class Tally:
         """By client and attempt, the oldest first."""
         self._told_by_answer: dict[tuple[bytes, Answer], _Told] = {}
         self._durations = {source: metrics.dns_response_duration.labels(source.value) for source in Source}
-        self.decision: Histogram = metrics.decision_duration.labels("dns")
+        self._decision: Histogram = metrics.decision_duration.labels("dns")
+        self._decided: list[float] = []
         self._due = False
         self._flushed = self._complained = -_COMPLAIN_EVERY
 
@@ -113,6 +114,10 @@ class Tally:
         """Count a query, whatever comes of it."""
         self._soon()
         self._queries[labels.segment, protocol, labels.type] += 1
+
+    def decided(self, seconds: float) -> None:
+        """Note how long policy took."""
+        self._decided.append(seconds)
 
     def drop(self, segment: str) -> None:
         """Count a query that gets no answer."""
@@ -158,7 +163,8 @@ class Tally:
         return told.octets
 
     def _telling(self, client: bytes, answer: Answer, protocol: Protocol, at: datetime) -> _Told:
-        key = (client, protocol, *(answer.attempt.sameness if answer.attempt else ()))
+        attempt = answer.tried()
+        key = (client, protocol, *(attempt.sameness if attempt else ()))
         told = self._told.get(key)
         if told is None:
             id_ = new_id(at)
@@ -247,6 +253,8 @@ class Tally:
             self._soon()
 
     def _count(self) -> None:
+        observe_all(self._decision, self._decided)
+        self._decided.clear()
         for (segment, protocol, type_), times in self._queries.items():
             self._metrics.dns_queries.labels(segment, protocol, type_).inc(times)
         for kind, times in self._answered.items():
@@ -280,8 +288,8 @@ class Tally:
             told = self._told.pop(next(iter(self._told)))
             for key in told.keys:
                 del self._told_by_answer[key]
-            if told.answer.attempt is not None:
-                event = told.answer.attempt.event(plain(ip_address(told.client)), told.protocol, told.first, told.id)
+            if (attempt := told.answer.tried()) is not None:
+                event = attempt.event(plain(ip_address(told.client)), told.protocol, told.first, told.id)
                 attempts.append((event, told.times, told.last))
         self._guarded(lambda: self._attempts.log(attempts))
 
