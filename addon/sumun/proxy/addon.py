@@ -20,7 +20,7 @@ from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy.layer import NextLayer
 from mitmproxy.proxy.layers import HttpLayer
 from mitmproxy.proxy.layers.http import HTTPMode
-from mitmproxy.proxy.layers.modes import TransparentProxy
+from mitmproxy.proxy.layers.modes import Socks5Proxy, TransparentProxy
 from mitmproxy.proxy.mode_specs import UpstreamMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
@@ -226,7 +226,8 @@ class SumunAddon:
         if ours or port in self.point.teller.proxy_policy(client).connect_ports:
             return
         handler = ctx.master.addons.get("proxyserver").connections.get(connection.id)
-        if handler and isinstance(handler.layer, TransparentProxy):
+        socks = handler is not None and isinstance(handler.layer, Socks5Proxy)
+        if handler and (isinstance(handler.layer, TransparentProxy) or (socks and port != 80)):
             self.point.teller.bypass(client, CONNECT_PORT)
             raise Forbidden(f"this network may not connect to port {port} through this proxy")
 
@@ -241,19 +242,39 @@ class SumunAddon:
 
     # the gate's work in mitmproxy's own modes
 
-    def http_connect(self, flow: http.HTTPFlow) -> None:
-        """Answer a CONNECT that did not pass our gate, without dialling."""
+    async def http_connect(self, flow: http.HTTPFlow) -> None:
+        """Answer a CONNECT that did not pass our gate, without dialling; another addon may have answered."""
+        if flow.response:
+            return
         try:
-            destination = Destination(translate.host(flow.request.host), flow.request.port)
-            verdict = self._ruling(flow.client_conn, destination, None).verdict
+            why = await self._why_not_connect(flow)
         except Exception:
             logger.exception("a hook failed")
-            verdict = Verdict.CLOSED
-        if verdict in (Verdict.REFUSED, Verdict.CLOSED):
-            enforce.bare(flow, 403, "this network may not use this proxy")
+            why = "stopped: the filter could not check this request"
+        if why:
+            enforce.bare(flow, 403, why)
         else:
             # a response without header fields is sent as it is, and keeps mitmproxy from dialling first
             flow.response = http.Response(b"HTTP/1.1", 200, b"Connection established", http.Headers(), b"", None, 0, 0)
+
+    async def _why_not_connect(self, flow: http.HTTPFlow) -> str:
+        destination = Destination(translate.host(flow.request.host), flow.request.port)
+        ruling = self._ruling(flow.client_conn, destination, None)
+        if ruling.verdict in (Verdict.REFUSED, Verdict.CLOSED):
+            return "this network may not use this proxy"
+        if destination.port in ruling.how.connect_ports or await self._is_internal(flow, destination):
+            return ""
+        self._tell(ruling, Verdict.REFUSED, DataExposed.NONE, None, CONNECT_PORT)
+        return f"this network may not connect to port {destination.port} through this proxy"
+
+    async def _is_internal(self, flow: http.HTTPFlow, destination: Destination) -> bool:
+        if not self._origins.has_internal:
+            return False
+        try:
+            here = translate.address(flow.client_conn.sockname[0])
+            return self._origins.are_internal(await self._origins.addresses(destination, here=here))
+        except NoWay:
+            return False
 
     def tls_clienthello(self, data: tls.ClientHelloData) -> None:
         """Splice what policy need not look into."""
