@@ -31,7 +31,9 @@ class RawLdap(Raw):
     group_base: Line = Field(default="", description="Entry under which groups are searched for.")
     group_filter: Line = Field(default="(member={dn})", description="Finds groups; with {dn} or {user}.")
     group_name: Line = Field(default="cn", description="Attribute with the name of a group.")
-    timeout: Duration = Field(default=timedelta(seconds=5), description="For connecting, and for each answer.")
+    timeout: Annotated[int, Field(ge=1, le=60)] = Field(
+        default=5, description="Seconds for connecting, and for each answer."
+    )
     connections: Annotated[int, Field(ge=1, le=32)] = Field(default=4, description="Of each worker of the proxy.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path as FilePath
 
 from sumun.config.raw import RawConfig
@@ -68,7 +69,7 @@ def _ldap(raw: RawLdap) -> Ldap:
         group_base=raw.group_base,
         group_filter=raw.group_filter,
         group_name=raw.group_name,
-        timeout=raw.timeout,
+        timeout=timedelta(seconds=raw.timeout),
         connections=raw.connections,
     )
 
