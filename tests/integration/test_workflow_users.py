@@ -60,7 +60,7 @@ def test_a_confirmed_warning_follows_its_user(tmp_path: Path) -> None:
             assert confirmed.status == 303
             given = next(each for each in desk.told if each.change is Change.GIVEN)
             assert (given.user, given.client) == ("kim", "")
-            assert (await desk.open(url, *user("KIM"), client="127.0.0.7")).text == "origin speaking"
+            assert (await desk.open(url, "--proxy-user", "KIM:kim", client="127.0.0.7")).text == "origin speaking"
             assert (await desk.open(url, *user("lee"))).status == 403
         users.close()
 

@@ -100,6 +100,11 @@ class Filter:
         return self.proxy.addresses[0][1]
 
     @property
+    def tls_port(self) -> int:
+        """Of the proxy over TLS."""
+        return self.proxy.tls_port
+
+    @property
     def http_port(self) -> int:
         return self.proxy.addresses[1][1]
 

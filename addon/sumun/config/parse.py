@@ -14,7 +14,7 @@ from sumun.config.fault import ConfigError, Fault
 from sumun.config.lists import check_lists, doubtful_lists
 from sumun.config.raw import RawConfig, RawOrganisation
 from sumun.config.raw_list import RawList
-from sumun.config.raw_listen import RawTransparentListener
+from sumun.config.raw_listen import RawProxyListener, RawTransparentListener
 from sumun.config.raw_next_proxy import RawNextProxy
 from sumun.config.raw_segment import RawProxyPolicy
 from sumun.config.rules import Known, Report, build_exemption, build_rule
@@ -25,6 +25,7 @@ from sumun.config.settings import (
     PagesListener,
     Resolving,
     Settings,
+    TlsListener,
     Tolerance,
     TransparentListener,
 )
@@ -187,6 +188,7 @@ def _settings(raw: RawConfig) -> Settings:
             ),
             console=Listener(listen.console.address, listen.console.port),
             transparent=_transparent(listen.transparent),
+            proxy_tls=_tls(listen.proxy),
         ),
         upstreams=tuple(raw.upstreams),
         state=FilePath(raw.state),
@@ -214,6 +216,13 @@ def _resolving(config: RawConfig) -> Resolving:
         rate_limit=raw.rate_limit,
         unlimited=tuple(raw.unlimited),
     )
+
+
+def _tls(raw: RawProxyListener) -> TlsListener | None:
+    if raw.tls is None:
+        return None
+    ca = FilePath(raw.tls.client_ca) if raw.tls.client_ca else None
+    return TlsListener(raw.address, raw.tls.port, FilePath(raw.tls.certificate), FilePath(raw.tls.key), ca)
 
 
 def _transparent(raw: RawTransparentListener | None) -> TransparentListener | None:

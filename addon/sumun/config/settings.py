@@ -60,6 +60,18 @@ class TransparentListener:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsListener:
+    """The proxy over TLS: its own certificate, and who signs those of clients."""
+
+    address: IPAddress
+    port: int
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+    """None: clients need no certificate, and one of theirs says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Listen:
     """All listeners of a host."""
 
@@ -68,6 +80,7 @@ class Listen:
     pages: PagesListener
     console: Listener
     transparent: TransparentListener | None = None
+    proxy_tls: TlsListener | None = None
 
 
 class Transport(StrEnum):

@@ -37,10 +37,13 @@ def check_users(raw: RawConfig, fault: Report) -> None:
         fault(("users", "header"), "`header` is believed of listed parents only: name them in `listen.proxy.trusted`")
     if users and users.ldap:
         _check_ldap(users.ldap, fault)
-    known = users is not None and bool(users.htpasswd or users.ldap)
+    tls = raw.listen.proxy.tls
+    if tls and tls.client_ca and users is None:
+        fault(("listen", "proxy", "tls", "client_ca"), "certificates that name users need `users`, maybe empty: `{}`")
+    known = users is not None and bool(users.htpasswd or users.ldap or (tls and tls.client_ca))
     for name, segment in raw.segments.items():
         if segment.proxy.authenticate is not Authenticate.NONE and not known:
-            why = "nobody's password is known: give `users.htpasswd` or `users.ldap`"
+            why = "nobody can say who they are: give `users.htpasswd`, `users.ldap` or `listen.proxy.tls.client_ca`"
             fault(("segments", name, "proxy", "authenticate"), why)
 
 

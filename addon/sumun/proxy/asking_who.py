@@ -30,6 +30,8 @@ class Parting(Exception):
 
 async def ask_connect(asking: Authentication, caller: Caller, size: int, *, parent: bool) -> Who:
     """Whose CONNECT this is, out of the octets of its head; raises Parting."""
+    if caller.asked:  # its certificate has said it
+        return caller.who
     message = said(fields_of(caller.said(size)), asking.header)
     try:
         who = await asyncio.create_task(asking.identify(caller.client, message, parent=parent))
@@ -44,6 +46,9 @@ async def ask_connect(asking: Authentication, caller: Caller, size: int, *, pare
 
 async def ask_socks(asking: Authentication, caller: Caller, offered: Greeting) -> Identity | None:
     """The same of SOCKS, with the answer to its greeting; who offers no name is nobody, where nobody will do."""
+    if caller.asked:
+        caller.say(CHOSEN if offered.anonymous else NO_METHOD)
+        return caller.who
     mode = asking.mode(caller.client)
     if not offered.named or mode is Authenticate.NONE:
         if mode is Authenticate.REQUIRED or not offered.anonymous:

@@ -57,7 +57,7 @@ class Authentication:
 
     def mode(self, client: IPAddress) -> Authenticate:
         """What the client's segment wants."""
-        return self._teller.proxy_policy(client).authenticate if self._known else Authenticate.NONE
+        return self._teller.proxy_policy(client).authenticate
 
     async def identify(self, client: IPAddress, said: Said, *, parent: bool) -> Who:
         """Who asks; ``parent``: a listed one says it. Raises Asked and Unsettled."""
@@ -65,9 +65,9 @@ class Authentication:
             self.count(client, "vouched")
             return said.named
         mode = self.mode(client)
-        if mode is Authenticate.NONE or self._known is None:
+        if mode is Authenticate.NONE:
             return None
-        if said.credentials is None:
+        if said.credentials is None or self._known is None:
             if mode is Authenticate.REQUIRED or said.malformed:
                 self.ask(client)
             return UNKNOWN

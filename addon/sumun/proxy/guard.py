@@ -29,6 +29,7 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 
 from sumun.config.settings import Leading
 from sumun.model.name import IPAddress
+from sumun.model.user import Identity
 from sumun.proxy.bounds import WatchedReader
 from sumun.proxy.caller import Attend, Caller, plain_address
 from sumun.proxy.destination import Destination
@@ -145,6 +146,17 @@ class GuardInstance(ServerInstance[GuardMode]):
         if not caller.over:
             self.callers.add(caller)
 
+    def begin_inside(self, sock: socket.socket, client: IPAddress, here: IPAddress, who: Identity | None) -> None:
+        """Attend to what comes out of TLS that ended before us; ``who``: its certificate says so."""
+        if len(self.callers) >= CALLERS:
+            sock.close()
+            return
+        caller = Caller(self.watch, sock, client, here)
+        caller.who, caller.asked = who, who is not None
+        caller.begin(self.attend, self.callers.discard)
+        if not caller.over:
+            self.callers.add(caller)
+
     def _cannot_accept(self, error: OSError) -> None:
         """Wait for better times: out of descriptors or memory, the connection would be told of again at once."""
         if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
@@ -168,7 +180,10 @@ class GuardInstance(ServerInstance[GuardMode]):
         reader, writer = await _streams(caller)
         handler = _Handler(reader, writer, self.mode, self._hooks)
         context = handler.layer.context
-        context.client.peername = (str(caller.client), *context.client.peername[1:])  # as a parent told, maybe
+        # as a parent told, maybe; and a pair of sockets, behind our own TLS, has no addresses
+        if caller.transport and not caller.transport.get_extra_info("peername"):
+            context.client.peername, context.client.sockname = ("", 0), (str(caller.here), 0)
+        context.client.peername = (str(caller.client), *context.client.peername[1:])
         if self.signing_in and caller.asked:
             self.signing_in.settle(context.client, caller.who)
         elif self.signing_in and self.is_proxy and not destination:

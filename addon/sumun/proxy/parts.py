@@ -104,6 +104,8 @@ def own_listeners(settings: Settings) -> Iterator[tuple[IPAddress, int]]:
     listen = settings.listen
     for each in (listen.dns, listen.proxy, listen.console):
         yield each.address, each.port
+    if listen.proxy_tls:
+        yield listen.proxy_tls.address, listen.proxy_tls.port
     if listen.transparent:
         yield listen.transparent.address, listen.transparent.port
     for address in (*listen.pages.addresses, *listen.pages.further):

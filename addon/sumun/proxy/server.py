@@ -18,7 +18,7 @@ from mitmproxy.addons import next_layer, proxyserver, tlsconfig
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
-from sumun.config.settings import Leading, Settings
+from sumun.config.settings import Leading, Settings, TlsListener
 from sumun.model.fault import OperatorFault
 from sumun.proxy.ca import CertificateAuthority, ensure_ca
 from sumun.proxy.caller import Caller
@@ -26,6 +26,7 @@ from sumun.proxy.gate import Gate
 from sumun.proxy.guard import GuardInstance
 from sumun.proxy.parts import Parts
 from sumun.proxy.relay import INTERVAL
+from sumun.proxy.tls_front import TlsFront
 from sumun.proxy.tunnels import Tunnels
 from sumun.proxy.watch import Watch
 
@@ -68,6 +69,7 @@ class Proxy:
         self._callers: set[Caller] = set()
         self._instances: list[GuardInstance] = []
         self._tunnels = Tunnels(parts.policy, parts.clock)
+        self._front: TlsFront | None = None
         self._watching: asyncio.Task[None] | None = None
         self._watch: Watch | None = None
         self._chore: asyncio.TimerHandle | None = None
@@ -90,7 +92,9 @@ class Proxy:
         try:
             for n, (host, port, leading) in enumerate(_listeners(self._settings)):
                 await self._listen(host, port, authority, leading, welcoming=n == 0)
-        except ProxyFault:
+            if listener := self._settings.listen.proxy_tls:
+                await self._listen_with_tls(listener)
+        except OperatorFault:
             await self.stop()
             raise
         # What is loaded stays; looking through it again and again for garbage took a tenth of a tunnel's time.
@@ -105,6 +109,8 @@ class Proxy:
         if self._watching:
             self._watching.cancel()
         await self._drain()
+        if self._front:
+            await self._front.stop()
         if self._chore:
             self._chore.cancel()
         if self._watch:
@@ -153,6 +159,22 @@ class Proxy:
         self._master, self._running = master, asyncio.create_task(master.run())
         async with asyncio.timeout(_STARTING):
             await ready.event.wait()
+
+    async def _listen_with_tls(self, listener: TlsListener) -> None:
+        """The proxy's port once more, with TLS before the same gate."""
+        front = TlsFront(listener, self._instances[0].begin_inside, reuse_port=self._reuse_port)
+        try:
+            await front.start()
+        except OSError as error:
+            raise ProxyFault(_why_not(error, str(listener.address), listener.port)) from error
+        self._front = front
+        host, port = front.address
+        self._origins.protect([(ip_address(host), port)])
+
+    @property
+    def tls_port(self) -> int:
+        """Where the proxy listens over TLS; nought: nowhere."""
+        return self._front.address[1] if self._front else 0
 
     async def _listen(
         self, host: str, port: int, authority: CertificateAuthority, leading: Leading | None, *, welcoming: bool

@@ -50,7 +50,7 @@ def test_users_and_groups_of_rules_are_canonical() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (SEGMENT, "/segments/a/proxy/authenticate: nobody's password is known: give `users.htpasswd` or `users.ldap`"),
+        (SEGMENT, "/segments/a/proxy/authenticate: nobody can say who they are"),
         (SEGMENT + "users: {htpasswd: u, ldap: {servers: [ldaps://a], base: b}}", "/users/ldap: `htpasswd`"),
         ("segments: {a: {}}\nusers: {groups: g}", "/users/groups: `groups` goes with `htpasswd`"),
         ("segments: {a: {}}\nusers: {header: {}}", "/users/header: `header` is believed of listed parents only"),
