@@ -23,8 +23,9 @@ from pathlib import Path
 
 from report import put, setting
 
-from sumun.catalogue.lists import Entry, parse_list
+from sumun.catalogue.lists import parse_list
 from sumun.loading.compiler import Job, LargeList, compiled
+from sumun.model.listed import Entry
 from sumun.model.name import DomainName
 from sumun.policy.domain_index import DomainIndex
 from sumun.policy.packed_index import PackedIndex
