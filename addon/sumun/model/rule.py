@@ -42,6 +42,14 @@ class Mode(StrEnum):
     SHADOW = "shadow"
 
 
+class OnPinned(StrEnum):
+    """What becomes of a client that refuses our certificate, where the rule needs to look inside."""
+
+    REFUSE = "refuse"
+    SPLICE = "splice"
+    """Its next connections to that host pass unseen, for a time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """What must hold; ``None`` is a condition not given, and a list holds if any of its values does."""
@@ -57,6 +65,7 @@ class Conditions:
     lists: frozenset[str] | None = None
     clients: tuple[IPNetwork, ...] | None = None
     users: frozenset[str] | None = None
+    """Names of users, and ``group:NAME``."""
     models: tuple[str, ...] | None = None
     """Globs over the whole model name, without regard to case."""
     content: frozenset[str] | None = None
@@ -100,6 +109,7 @@ class Rule:
     """Header fields that keep a service to the organisation's own workspace."""
     sinkhole: tuple[IPAddress, ...] = ()
     """Addresses that its names are answered with over DNS; empty: those of its category, or the general ones."""
+    on_pinned: OnPinned = OnPinned.REFUSE
 
 
 @dataclass(frozen=True, slots=True)

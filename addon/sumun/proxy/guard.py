@@ -24,10 +24,12 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 
 from sumun.config.settings import Leading
 from sumun.model.name import IPAddress
+from sumun.model.user import Identity
 from sumun.proxy.bounds import WatchedReader
 from sumun.proxy.caller import Attend, Caller, plain_address
 from sumun.proxy.destination import Destination
 from sumun.proxy.hooks import Hooks
+from sumun.proxy.signing_in import SignIn
 from sumun.proxy.transparent import original, prepare
 from sumun.proxy.watch import READ, Watch
 
@@ -66,6 +68,10 @@ class GuardInstance(ServerInstance[GuardMode]):
     reuse_port: bool = False
     leading: Leading | None = None
     """For connections that the firewall leads here."""
+    is_proxy: bool = False
+    """Whether clients come here that are configured to."""
+    signing_in: SignIn | None = None
+    """Learns whose connection is handed over; None where nobody is asked."""
     _hooks: Hooks
     _listening: socket.socket | None = None
     _here: IPAddress | None = None
@@ -132,6 +138,17 @@ class GuardInstance(ServerInstance[GuardMode]):
         if not caller.over:
             self.callers.add(caller)
 
+    def begin_inside(self, sock: socket.socket, client: IPAddress, here: IPAddress, who: Identity | None) -> None:
+        """Attend to what comes out of TLS that ended before us; ``who``: its certificate says so."""
+        if len(self.callers) >= CALLERS:
+            sock.close()
+            return
+        caller = Caller(self.watch, sock, client, here)
+        caller.who, caller.asked = who, who is not None
+        caller.begin(self.attend, self.callers.discard)
+        if not caller.over:
+            self.callers.add(caller)
+
     def _cannot_accept(self, error: OSError) -> None:
         """Wait for better times: out of descriptors or memory, the connection would be told of again at once."""
         if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
@@ -155,7 +172,14 @@ class GuardInstance(ServerInstance[GuardMode]):
         reader, writer = await _streams(caller)
         handler = _Handler(reader, writer, self.mode, self._hooks)
         context = handler.layer.context
-        context.client.peername = (str(caller.client), *context.client.peername[1:])  # as a parent told, maybe
+        # as a parent told, maybe; and a pair of sockets, behind our own TLS, has no addresses
+        if caller.transport and not caller.transport.get_extra_info("peername"):
+            context.client.peername, context.client.sockname = ("", 0), (str(caller.here), 0)
+        context.client.peername = (str(caller.client), *context.client.peername[1:])
+        if self.signing_in and caller.asked:
+            self.signing_in.settle(context.client, caller.who)
+        elif self.signing_in and self.is_proxy and not destination:
+            self.signing_in.may_ask(context.client)
         if destination:
             context.server.address = (str(destination.host), destination.port)
             handler.layer = layers.modes.TransparentProxy(context)
