@@ -20,6 +20,15 @@ class RawDnsListener(Raw):
     workers: Workers = Field(default=1, description="Processes that share the port.")
 
 
+class RawTlsListener(Raw):
+    """The proxy once more, with TLS between client and proxy; on the same address."""
+
+    port: Port = 8444
+    certificate: Line = Field(description="PEM file: the proxy's own certificate, with what is above it.")
+    key: Line = Field(description="PEM file of its key, readable by this user only.")
+    client_ca: Line = Field(default="", description="PEM file: who signs certificates of clients, which name the user.")
+
+
 class RawProxyListener(Raw):
     """The proxy, for clients that are configured to use it."""
 
@@ -29,6 +38,7 @@ class RawProxyListener(Raw):
     trusted: list[Network] = Field(
         default=[], description="Parents whose PROXY header or X-Forwarded-For tells the client's address."
     )
+    tls: RawTlsListener | None = Field(default=None, description="The same with TLS between client and proxy.")
 
 
 class RawTransparentListener(Raw):
