@@ -35,7 +35,7 @@ from sumun.proxy.guard import GuardMode
 from sumun.proxy.http_point import HttpPoint
 from sumun.proxy.opening import Unreadable, client_hello
 from sumun.proxy.origin import Forbidden, NoWay, Origins
-from sumun.proxy.parents import forwarded, is_parent
+from sumun.model.parents import forwarded, is_parent
 from sumun.proxy.ruling import CONNECT_PORT, GateRuling, objection
 from sumun.proxy.vetted import VettedAddress
 

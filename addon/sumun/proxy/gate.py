@@ -19,7 +19,7 @@ from sumun.proxy.caller import Caller
 from sumun.proxy.destination import Destination
 from sumun.proxy.opening import Kind, Unreadable, client_hello, connect, kind, request_line
 from sumun.proxy.origin import Forbidden, NoWay, Origins, dial
-from sumun.proxy.parents import forwarded_in, header, is_parent
+from sumun.model.parents import forwarded_in, header, is_parent
 from sumun.proxy.relay import Tunnel
 from sumun.proxy.ruling import (
     ADDRESS_LITERAL,

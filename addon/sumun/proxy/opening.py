@@ -11,6 +11,7 @@ from enum import Enum, auto
 from functools import lru_cache
 
 from sumun.model.name import DomainName, InvalidName, IPAddress, parse_host
+from sumun.model.parents import Unreadable as Unreadable  # noqa: PLC0414 - so is a header before all this; one word for both
 from sumun.proxy.destination import Destination
 
 LIMIT = 16 * 1024
@@ -21,10 +22,6 @@ _METHOD_SO_FAR = re.compile(rb"[A-Za-z][A-Za-z_-]{0,31}")
 _REQUEST_LINE = re.compile(rb"CONNECT ([!-~]{1,512}) HTTP/1\.[01]", re.IGNORECASE)
 _PLAIN_NAME = re.compile(rb"[A-Za-z0-9_.:-]+")
 _AUTHORITY = re.compile(r"(\[[^][]*\]|[^][:@/?#\\]+)(?::([0-9]{1,5}))?", re.ASCII)
-
-
-class Unreadable(Exception):
-    """No more bytes can make sense of this; the message says why."""
 
 
 class Kind(Enum):

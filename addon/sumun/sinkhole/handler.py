@@ -30,6 +30,8 @@ log = logging.getLogger("sumun.sinkhole")
 _MAX_IN_FLIGHT = 2_000
 _MAX_PER_CLIENT = 500
 """Questions that one client may have with the upstreams; a forwarder for a whole site is one client."""
+CHOSEN_ADDRESS = "chosen_address"
+"""The technique of telling, unbidden, whose query it is (docs/reference/bypass.md)."""
 _COMPLAIN_EVERY = 10.0
 """Seconds between two log lines of a kind: whoever finds a packet that breaks us cannot fill the disk with it."""
 
@@ -91,20 +93,39 @@ class Handler:
         except Exception:  # noqa: BLE001 - each query fails by itself, in ``handle``
             return {}, self._clock()
 
+    def ready_table(self, client: IPAddress, protocol: Protocol) -> tuple[Table, datetime]:
+        """The same for one client, over any protocol."""
+        try:
+            return self._responder.table(client, protocol), self._clock()
+        except Exception:  # noqa: BLE001 - as above
+            return {}, self._clock()
+
     def answered(
-        self, answered: Sequence[tuple[bytes, Answer]], unsent: Iterable[int], at: datetime, seconds: float
+        self,
+        answered: Sequence[tuple[bytes, Answer]],
+        unsent: Iterable[int],
+        at: datetime,
+        seconds: float,
+        protocol: Protocol = "udp",
     ) -> None:
         """Count what a listener answered by look-up, to whom, but for the ``unsent`` positions."""
-        self._tally.batch(answered, unsent, at, seconds)
+        self._tally.batch(answered, unsent, at, seconds, protocol)
+
+    def accused(self, client: IPAddress) -> None:
+        """Count that somebody who is not believed claimed to be somebody else."""
+        self._tally.bypass(self._segment_name(client), CHOSEN_ADDRESS)
 
     def limited(self, client: IPAddress) -> None:
         """Count a query over UDP that came too many, and gets no answer."""
-        try:
-            segment = self._responder.segment_name(client)
-        except Exception:  # noqa: BLE001 - the query counts all the same
-            segment = UNKNOWN_SEGMENT
+        segment = self._segment_name(client)
         self._tally.query(Labels(segment), "udp")
         self._tally.drop(segment)
+
+    def _segment_name(self, client: IPAddress) -> str:
+        try:
+            return self._responder.segment_name(client)
+        except Exception:  # noqa: BLE001 - the query counts all the same
+            return UNKNOWN_SEGMENT
 
     def settle(self) -> None:
         """Hand on what is counted and noted."""

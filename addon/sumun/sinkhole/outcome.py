@@ -18,7 +18,7 @@ from sumun.model.verdict import DataExposed, Point, Verdict
 from sumun.sinkhole.judgement import Judged
 from sumun.sinkhole.question import Question
 
-type Protocol = Literal["udp", "tcp"]
+type Protocol = Literal["udp", "tcp", "dot", "doh"]
 
 
 class Source(StrEnum):

@@ -69,6 +69,10 @@ class Responder:
         """For each client that asked before, by the octets of its address, the answers that ``ready`` would give."""
         return self._ready.udp_tables(self._policy())
 
+    def table(self, client: IPAddress, protocol: Protocol) -> Table:
+        """The answers that ``ready`` would give to this client."""
+        return self._table(self._policy(), client, protocol)
+
     def ready(self, wire: bytes, client: IPAddress, protocol: Protocol, *, at: datetime) -> Answer | None:
         """The answer that ``on_query`` gave to the same question in the same place, if it still holds."""
         return find(self._table(self._policy(), client, protocol), wire, at)

@@ -17,7 +17,7 @@ from sumun.sinkhole.local import LocalNames
 from sumun.sinkhole.recall import Upstream
 from sumun.sinkhole.responder import Responder
 from sumun.sinkhole.tally import Attempts, Tally
-from sumun.sinkhole.tcp import TcpListener
+from sumun.sinkhole.streams import StreamListener
 from sumun.sinkhole.udp import UdpListener
 from sumun.telemetry.metrics import Metrics
 
@@ -59,7 +59,7 @@ class Sinkhole:
             limit=RateLimit(resolving.rate_limit, resolving.unlimited) if resolving.rate_limit else None,
         )
         self._udp: UdpListener | None = None
-        self._tcp: TcpListener | None = None
+        self._tcp: StreamListener | None = None
         self.port = 0
         """The port that is served, known once started."""
 

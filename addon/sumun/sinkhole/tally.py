@@ -110,15 +110,20 @@ class Tally:
         seen.last = at
 
     def batch(
-        self, answered: Sequence[tuple[bytes, Answer]], unsent: Iterable[int], at: datetime, seconds: float
+        self,
+        answered: Sequence[tuple[bytes, Answer]],
+        unsent: Iterable[int],
+        at: datetime,
+        seconds: float,
+        protocol: Protocol = "udp",
     ) -> None:
-        """All of the above for queries over UDP that were answered together, but for the ``unsent`` positions."""
+        """All of the above for queries that were answered together, but for the ``unsent`` positions."""
         self._soon()
         kinds: dict[Kind, int] = {}
         waiting = self._open
         for key in answered:
             answer = key[1]
-            kind = answer.kind or self.kind(answer, "udp")
+            kind = answer.kind or self.kind(answer, protocol)
             kinds[kind] = kinds.get(kind, 0) + 1
             if answer.attempt is not None:
                 seen = waiting.get(key)
@@ -132,7 +137,11 @@ class Tally:
             self._answered[kind] += times
             observe(self._durations[kind.source], seconds, times)
         for position in unsent:
-            self._unsent[self.kind(answered[position][1], "udp")] += 1
+            self._unsent[self.kind(answered[position][1], protocol)] += 1
+
+    def bypass(self, segment: str, technique: str) -> None:
+        """Count an attempt to get round the filter that is no question."""
+        self._bypass(segment, technique)(1)
 
     def failure(self, segment: str, mode: str) -> None:
         """Count a verdict taken because the filter itself failed."""
