@@ -107,6 +107,10 @@ def check_listeners(listen: Listen, fault: Report) -> None:
         (("listen", "pages", "https"), listen.pages.address, listen.pages.https),
         (("listen", "console", "port"), listen.console.address, listen.console.port),
     ]
+    if listen.dns.tls:
+        places.append((("listen", "dns", "tls", "port"), listen.dns.address, listen.dns.tls.port))
+    if listen.dns.https:
+        places.append((("listen", "dns", "https", "port"), listen.dns.address, listen.dns.https.port))
     if listen.transparent:
         places.append((("listen", "transparent", "port"), listen.transparent.address, listen.transparent.port))
     for n, (path, address, port) in enumerate(places):

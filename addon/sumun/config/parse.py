@@ -13,16 +13,21 @@ from sumun.config.fault import ConfigError, Fault
 from sumun.config.lists import check_lists, doubtful_lists
 from sumun.config.raw import RawConfig, RawOrganisation
 from sumun.config.raw_list import RawList
-from sumun.config.raw_listen import RawResolver, RawTransparentListener
+from sumun.config.raw_listen import RawDnsListener, RawResolver, RawTlsListener, RawTransparentListener
 from sumun.config.raw_segment import RawProxyPolicy
 from sumun.config.rules import Known, Report, build_exemption, build_rule
 from sumun.config.settings import (
+    ClientSubnet,
+    DnsListener,
+    HttpsListener,
+    KeyPair,
     Listen,
     Listener,
     ListSource,
     PagesListener,
     Resolving,
     Settings,
+    TlsListener,
     Tolerance,
     TransparentListener,
 )
@@ -159,7 +164,7 @@ def _settings(raw: RawConfig) -> Settings:
     listen = raw.listen
     return Settings(
         listen=Listen(
-            dns=Listener(listen.dns.address, listen.dns.port, listen.dns.workers),
+            dns=_dns(listen.dns),
             proxy=Listener(listen.proxy.address, listen.proxy.port, listen.proxy.workers),
             pages=PagesListener(listen.pages.address, listen.pages.address6, listen.pages.http, listen.pages.https),
             console=Listener(listen.console.address, listen.console.port),
@@ -187,6 +192,23 @@ def _resolving(raw: RawResolver) -> Resolving:
         rate_limit=raw.rate_limit,
         unlimited=tuple(raw.unlimited),
     )
+
+
+def _dns(raw: RawDnsListener) -> DnsListener:
+    tls, https, shortest = raw.tls, raw.https, raw.client_subnet
+    return DnsListener(
+        raw.address,
+        raw.port,
+        raw.workers,
+        tls=TlsListener(tls.port, _keys(tls)) if tls else None,
+        https=HttpsListener(https.port, _keys(https), https.path) if https else None,
+        trusted=tuple(raw.trusted),
+        client_subnet=ClientSubnet(shortest.ipv4, shortest.ipv6),
+    )
+
+
+def _keys(raw: RawTlsListener) -> KeyPair:
+    return KeyPair(FilePath(raw.certificate), FilePath(raw.key))
 
 
 def _transparent(raw: RawTransparentListener | None) -> TransparentListener | None:

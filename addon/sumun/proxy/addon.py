@@ -24,6 +24,7 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from sumun.content.llm_request import LIMIT, from_head, from_whole
 from sumun.model.name import DomainName, IPAddress, parse_host
+from sumun.model.parents import forwarded, is_parent
 from sumun.model.rule import IPNetwork
 from sumun.model.verdict import DataExposed, Verdict
 from sumun.proxy import enforce, translate
@@ -35,7 +36,6 @@ from sumun.proxy.guard import GuardMode
 from sumun.proxy.http_point import HttpPoint
 from sumun.proxy.opening import Unreadable, client_hello
 from sumun.proxy.origin import Forbidden, NoWay, Origins
-from sumun.model.parents import forwarded, is_parent
 from sumun.proxy.ruling import CONNECT_PORT, GateRuling, objection
 from sumun.proxy.vetted import VettedAddress
 

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from sumun.model.name import DomainName, IPAddress
+from sumun.model.parents import forwarded_in, header, is_parent
 from sumun.model.rule import IPNetwork
 from sumun.model.segment import Handling, ProxyPolicy
 from sumun.model.verdict import DataExposed, Point, Verdict
@@ -19,7 +20,6 @@ from sumun.proxy.caller import Caller
 from sumun.proxy.destination import Destination
 from sumun.proxy.opening import Kind, Unreadable, client_hello, connect, kind, request_line
 from sumun.proxy.origin import Forbidden, NoWay, Origins, dial
-from sumun.model.parents import forwarded_in, header, is_parent
 from sumun.proxy.relay import Tunnel
 from sumun.proxy.ruling import (
     ADDRESS_LITERAL,

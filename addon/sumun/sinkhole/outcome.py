@@ -100,6 +100,8 @@ class Answer:
     """Technique of getting round the filter that was asked for, which is counted without an event."""
     kind: Kind | None = None
     """Filled in when it is first given."""
+    carried: tuple[bytes, bytes] = (b"", b"")
+    """What HTTP/2 says with it, and the body that this was made for."""
 
     def lives(self, now: float) -> bool:
         """Whether it may be given at this moment, in seconds since 1970; counts times to live down where need be."""

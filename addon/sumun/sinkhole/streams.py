@@ -16,6 +16,8 @@ from sumun.sinkhole.connection import Connection, Session, buffer
 
 _MAX_CONNECTIONS = 300
 _MAX_PER_CLIENT = 30
+MAX_OPEN = 32
+"""Questions of one connection that are being answered; more are read when one of them is done."""
 _IDLE = 10.0
 """Seconds a connection may stay silent, a message incomplete, or answers unread ("a few seconds": RFC 7766, 6.2.3)."""
 _LOOKS = 4
@@ -43,7 +45,7 @@ class StreamListener:
         trusted: tuple[IPNetwork, ...] = (),
         accused: Callable[[IPAddress], None] = lambda _: None,
         idle: float = _IDLE,
-        max_open: int = 32,
+        max_open: int = MAX_OPEN,
     ) -> None:
         """``keys``: TLS; ``trusted``: peers whose PROXY header counts; ``accused`` is told of others who sent one."""
         self._sock, self._speak, self._keys, self._trusted = sock, speak, keys, trusted
@@ -83,11 +85,6 @@ class StreamListener:
                 connection.abort()
         if self._look:
             self._look.cancel()
-
-    def renew(self) -> None:
-        """Look whether the certificate has changed."""
-        if self._keys:
-            self._keys.look()
 
     def context(self) -> ssl.SSLContext | None:
         """What a new connection is secured with."""
@@ -137,4 +134,5 @@ class StreamListener:
         now = loop.time()
         for connection in [connection for connection in self._connections if connection.deadline < now]:
             connection.expire()
-        self.renew()
+        if self._keys:
+            self._keys.look()

@@ -40,6 +40,9 @@ class Metrics:
         self.dns_queries = counter("dns_queries_total", "Queries received", "segment", "protocol", "type")
         self.dns_responses = counter("dns_responses_total", "Responses sent", "segment", "rcode", "source")
         self.dns_response_duration = histogram("dns_response_duration_seconds", "Query to response", _NETWORK, "source")
+        self.doh_refused = counter(
+            "dns_https_refused_total", "Requests of DNS over HTTPS that brought no query", "status"
+        )
         self.dns_upstream_duration = histogram(
             "dns_upstream_duration_seconds", "Question to an upstream until its answer", _NETWORK, "upstream", "outcome"
         )
