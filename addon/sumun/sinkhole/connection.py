@@ -276,10 +276,8 @@ class Connection(asyncio.BufferedProtocol):
         self._flushing = False
         if self._closing:
             return
-        out = b"".join(self._out)
+        out = self._tls.send(self._out) if self._tls else b"".join(self._out)
         self._out.clear()
-        if self._tls:
-            out = self._tls.send(out) if out else self._tls.pending()
         if out:
             self._transport.write(out)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterable
 from contextlib import suppress
 
 _RECORD = 16_384
@@ -39,9 +40,10 @@ class Secured:
             self.ended = True
         return said[0] if len(said) == 1 else b"".join(said)
 
-    def send(self, octets: bytes) -> bytes:
-        """What goes over the wire in place of these octets."""
-        self._tls.write(octets)
+    def send(self, parts: Iterable[bytes]) -> bytes:
+        """What goes over the wire in place of these octets, each part in records of its own."""
+        for part in parts:
+            self._tls.write(part)
         return self._outgoing.read()
 
     def pending(self) -> bytes:

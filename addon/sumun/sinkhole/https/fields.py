@@ -6,7 +6,7 @@ there and is read by looking up; every other goes to the ``hpack`` library, whos
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from hpack import Decoder, HPACKError
 from hpack.huffman_table import HUFFMAN_COMPLETE, HUFFMAN_EMIT_SYMBOL, HUFFMAN_FAIL, HUFFMAN_TABLE
@@ -91,35 +91,58 @@ def _literal(block: bytes, at: int) -> tuple[bytes, int] | None:
     return text, at + length
 
 
-_STEPS: dict[int, tuple[int, bytes, bool]] = {}
-"""State and octet, to the next state, the text that came out, and whether a text may end there; grows to 65,536."""
+_PREFIX, _MAX_PREFIXES = 20, 64
+_PREFIXES: dict[bytes, tuple[int, bytes]] = {}
+"""First octets of texts, to the state after them and what they say: paths of one resolver begin alike."""
 
 
 def unhuffed(text: bytes) -> bytes | None:
     """Text in the code of RFC 7541, appendix B, an octet at a time; None: it is not."""
-    state, out, whole = 0, [], True
-    steps = _STEPS
-    for octet in text:
-        step = steps.get(state << 8 | octet)
-        if step is None:
-            step = steps[state << 8 | octet] = _step(state, octet)
-        state, said, whole = step
-        if state < 0:
-            return None
+    state, begun = _PREFIXES.get(text[:_PREFIX]) or _begun(text[:_PREFIX])
+    out, steps = [begun], _steps()
+    for octet in text[_PREFIX:]:
+        state, said = steps[state << 8 | octet]
         out.append(said)
-    return b"".join(out) if whole else None
+    return b"".join(out) if state in _ends() else None
 
 
-def _step(state: int, octet: int) -> tuple[int, bytes, bool]:
+def _begun(text: bytes) -> tuple[int, bytes]:
+    state, out, steps = 0, [], _steps()
+    for octet in text:
+        state, said = steps[state << 8 | octet]
+        out.append(said)
+    if len(_PREFIXES) >= _MAX_PREFIXES:
+        _PREFIXES.clear()
+    found = _PREFIXES[text] = state, b"".join(out)
+    return found
+
+
+_STATES = len(HUFFMAN_TABLE) // 16
+
+
+@cache
+def _steps() -> list[tuple[int, bytes]]:
+    """State and octet, to the next state and what is said by then; made when first used, in a tenth of a second."""
+    known = [_step(state, octet) for state in range(_STATES) for octet in range(256)]
+    return known + [(_STATES, b"")] * 256  # the last state is that of what is no text, for good
+
+
+def _step(state: int, octet: int) -> tuple[int, bytes]:
     """Two steps of the library's automaton, which goes by four bits."""
-    out, flags = bytearray(), HUFFMAN_COMPLETE
+    out = bytearray()
     for nibble in (octet >> 4, octet & 0xF):
         state, flags, symbol = HUFFMAN_TABLE[state * 16 + nibble]
         if flags & HUFFMAN_FAIL:
-            return -1, b"", False
+            return _STATES, b""
         if flags & HUFFMAN_EMIT_SYMBOL:
             out.append(symbol)
-    return state, bytes(out), bool(flags & HUFFMAN_COMPLETE)
+    return state, bytes(out)
+
+
+@cache
+def _ends() -> frozenset[int]:
+    """States in which a text may end: nothing is left but padding."""
+    return frozenset({0, *(state for state, flags, _ in HUFFMAN_TABLE if flags & HUFFMAN_COMPLETE)})
 
 
 @lru_cache(maxsize=128)
