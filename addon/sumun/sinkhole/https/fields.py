@@ -91,29 +91,25 @@ def _literal(block: bytes, at: int) -> tuple[bytes, int] | None:
     return text, at + length
 
 
-_PREFIX, _MAX_PREFIXES = 20, 64
+_PREFIX, _MAX_PREFIXES = 10, 256
 _PREFIXES: dict[bytes, tuple[int, bytes]] = {}
 """First octets of texts, to the state after them and what they say: paths of one resolver begin alike."""
 
 
 def unhuffed(text: bytes) -> bytes | None:
     """Text in the code of RFC 7541, appendix B, an octet at a time; None: it is not."""
-    state, begun = _PREFIXES.get(text[:_PREFIX]) or _begun(text[:_PREFIX])
-    out, steps = [begun], _steps()
-    for octet in text[_PREFIX:]:
-        state, said = steps[state << 8 | octet]
-        out.append(said)
-    return b"".join(out) if state in _ends() else None
+    begun = step = _PREFIXES.get(text[:_PREFIX]) or _begun(text[:_PREFIX])
+    steps = _steps()
+    said = [(step := steps[step[0] << 8 | octet])[1] for octet in text[_PREFIX:]]
+    return begun[1] + b"".join(said) if step[0] in _ends() else None
 
 
 def _begun(text: bytes) -> tuple[int, bytes]:
-    state, out, steps = 0, [], _steps()
-    for octet in text:
-        state, said = steps[state << 8 | octet]
-        out.append(said)
+    step, steps = (0, b""), _steps()
+    said = [(step := steps[step[0] << 8 | octet])[1] for octet in text]
     if len(_PREFIXES) >= _MAX_PREFIXES:
         _PREFIXES.clear()
-    found = _PREFIXES[text] = state, b"".join(out)
+    found = _PREFIXES[text] = step[0], b"".join(said)
     return found
 
 
