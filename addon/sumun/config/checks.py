@@ -111,6 +111,9 @@ def check_listeners(listen: Listen, fault: Report) -> None:
         places.append((("listen", "dns", "tls", "port"), listen.dns.address, listen.dns.tls.port))
     if listen.dns.https:
         places.append((("listen", "dns", "https", "port"), listen.dns.address, listen.dns.https.port))
+    for address in listen.pages.further:
+        places.append((("listen", "pages", "http"), address, listen.pages.http))
+        places.append((("listen", "pages", "https"), address, listen.pages.https))
     if listen.transparent:
         places.append((("listen", "transparent", "port"), listen.transparent.address, listen.transparent.port))
     for n, (path, address, port) in enumerate(places):
@@ -129,6 +132,7 @@ def check_upstreams(settings: Settings, fault: Report) -> None:
     dns = settings.listen.dns
     groups: list[tuple[Path, tuple[Upstream, ...]]] = [(("upstreams",), settings.upstreams)]
     groups += [(("resolver", "domains", name.text), given) for name, given in settings.resolving.domains]
+    groups += [(("segments", name, "dns", "upstreams"), given) for name, given in settings.resolving.segments]
     for at, upstreams in groups:
         for n, upstream in enumerate(upstreams):
             if upstream.transport is Transport.UDP and (upstream.host, upstream.port) == (str(dns.address), dns.port):

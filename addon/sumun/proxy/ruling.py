@@ -11,9 +11,9 @@ from sumun.model.name import DomainName, IPAddress
 from sumun.model.request import AccessRequest
 from sumun.model.segment import Handling, ProxyPolicy
 from sumun.model.verdict import Verdict
+from sumun.policy.copies import copied_by_name
 from sumun.policy.engine import Policy
-from sumun.policy.verdicts import gate_verdict
-from sumun.proxy.copies import copied_by_name
+from sumun.policy.verdicts import gate_verdict, strictness
 from sumun.proxy.destination import Destination
 
 SNI_MISMATCH = "sni_mismatch"
@@ -32,6 +32,8 @@ CONNECT_PORT = "connect_port"
 """Bypass: a CONNECT to a port that the segment does not allow."""
 _OUTER_NAMES = frozenset({DomainName("cloudflare-ech.com")})
 """Public names of operators that hide all their customers behind one."""
+
+_STRICT = ProxyPolicy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,13 @@ class GateRuling:
     """Technique, where it looks like an attempt to get round the filter."""
     failure: bool = False
     """Nothing could be decided; the verdict is the segment's ``on_failure``."""
+    how: ProxyPolicy = _STRICT
+    """How the client's segment wants doubtful connections handled; strictly, where nobody can tell."""
 
 
 def strictest(rulings: Iterable[Ruling]) -> Ruling:
     """The ruling that holds; of equals the first."""
-    return max(rulings, key=lambda ruling: _strictness(ruling.outcome))
+    return max(rulings, key=lambda ruling: strictness(ruling.outcome))
 
 
 def decide_all(policy: Policy, requests: Iterable[AccessRequest], *, at: datetime) -> Ruling:
@@ -82,15 +86,15 @@ def gate_ruling(
     stated = (destination.host if destination else None, server_name)
     hosts = list(dict.fromkeys(host for host in stated if host is not None))
     ruling = decide_all(policy, _requests(client, hosts, port), at=at)
-    verdict = gate_verdict(ruling.outcome)
+    segment = policy.segment_of(client)
+    how = segment.proxy if segment else _STRICT
+    verdict, bypass = gate_verdict(ruling.outcome), None
     if verdict is not Verdict.REFUSED:
-        if server_name in _OUTER_NAMES and _contradict(destination, server_name):
-            return GateRuling(ruling, Verdict.REFUSED, ENCRYPTED_HELLO)
         if _contradict(destination, server_name):
-            return GateRuling(ruling, Verdict.REFUSED, SNI_MISMATCH)
-        if not hosts:
-            return GateRuling(ruling, Verdict.CLOSED, NO_SERVER_NAME)
-    return GateRuling(ruling, verdict)
+            verdict, bypass = Verdict.REFUSED, ENCRYPTED_HELLO if server_name in _OUTER_NAMES else SNI_MISMATCH
+        elif not hosts:
+            verdict, bypass = Verdict.CLOSED, NO_SERVER_NAME
+    return GateRuling(ruling, verdict, bypass, how=how)
 
 
 def objection(
@@ -118,11 +122,3 @@ def _contradict(destination: Destination | None, server_name: DomainName | IPAdd
     if destination is None or server_name is None or destination.address is not None:
         return False
     return destination.host != server_name
-
-
-def _strictness(outcome: Outcome) -> int:
-    if isinstance(outcome, Undetermined):
-        return 20
-    if not outcome.action.lets_through:
-        return 30 + outcome.action.strictness
-    return (10 if outcome.rule and outcome.rule.tenant else 0) + outcome.action.strictness + outcome.concerns_ai

@@ -29,6 +29,12 @@ class Batch:
         self._answered.append((self._packed, answer))
         return answer
 
+    def body(self, answer: Answer) -> bytes:
+        """What is said to this client, after the id."""
+        if not answer.incident_at:
+            return answer.body
+        return answer.telling(self._handler.incident(self._packed, answer, self.at, self._protocol))
+
     def close(self) -> None:
         """Count what was given."""
         if self._answered:

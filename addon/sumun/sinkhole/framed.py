@@ -53,7 +53,7 @@ class Framed:
             at = end
             wire = held[begin:end]
             if answer := batch.find(wire):
-                body = answer.body
+                body = batch.body(answer)
                 out += (len(body) + 2).to_bytes(2), wire[:2], body
             else:
                 self._hand_over(wire)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 
@@ -39,7 +39,7 @@ _LAST_WORDS = 1.0
 class Sinkhole:
     """Answers DNS queries on one address."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition root takes every part by name
         self,
         *,
         settings: Settings,
@@ -47,6 +47,7 @@ class Sinkhole:
         events: Attempts,
         metrics: Metrics,
         upstreams: Upstream,
+        by_segment: Mapping[str, Upstream] | None = None,
         clock: Callable[[], datetime],
         reuse_port: bool,
     ) -> None:
@@ -57,6 +58,7 @@ class Sinkhole:
         self._handler = Handler(
             responder=Responder(policy=policy, pages=settings.listen.pages, names=LocalNames.of(resolving)),
             upstream=upstreams,
+            by_segment=by_segment,
             tally=Tally(metrics, events),
             clock=clock,
             limit=RateLimit(resolving.rate_limit, resolving.unlimited) if resolving.rate_limit else None,
@@ -74,11 +76,11 @@ class Sinkhole:
 
     async def start(self) -> None:
         """Serve from now on; raises CannotListen or UnusableKeyPair."""
-        address = self._listener.address
-        if address.is_unspecified and not self._policy().rules:
+        address, policy = self._listener.address, self._policy()
+        if address.is_unspecified and not policy.segments and policy.unknown_clients is None:
             raise CannotListen(
-                f"listening for DNS on `{address}` without any segment would serve nobody but probe the world: "
-                "define a segment, or listen on a specific address"
+                f"listening for DNS on `{address}` where no segment has a client serves nobody, but is found by all: "
+                "define a segment with its networks, or listen on a specific address"
             )
         tls, https = self._listener.tls, self._listener.https
         tls_keys = Renewed.read(tls.keys, [DOT]) if tls else None

@@ -92,10 +92,9 @@ class OverHttp2:
         if _X_FORWARDED_FOR in fields:
             client = self._service.client(client, request.every)
         elif self._batch and (answer := self._batch.find(wire)):
-            body = answer.body
-            if answer.carried[0] is not body:
-                answer.carried = body, _response_block(len(body) + 2, freshness(wire[:2] + body))
-            self._http.respond(request.stream, answer.carried[1], wire[:2] + body)
+            if answer.carried[0] is not answer.body:
+                answer.carried = answer.body, _response_block(len(answer.body) + 2, freshness(wire[:2] + answer.body))
+            self._http.respond(request.stream, answer.carried[1], wire[:2] + self._batch.body(answer))
             return
         self._connection.asked()
         self._service.handler.handle(wire, client, "doh", partial(self._reply, request.stream))
