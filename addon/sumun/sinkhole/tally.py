@@ -158,7 +158,8 @@ class Tally:
         return told.octets
 
     def _telling(self, client: bytes, answer: Answer, protocol: Protocol, at: datetime) -> _Told:
-        key = (client, protocol, *(answer.attempt.sameness if answer.attempt else ()))
+        tried = answer.tried()
+        key = (client, protocol, *(tried.sameness if tried else ()))
         told = self._told.get(key)
         if told is None:
             id_ = new_id(at)
