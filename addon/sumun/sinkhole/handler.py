@@ -13,8 +13,10 @@ from datetime import datetime
 from dns.rcode import Rcode
 
 from sumun.model.name import IPAddress
+from sumun.model.parents import SIGNATURE
 from sumun.model.segment import UNKNOWN_SEGMENT, FailMode
 from sumun.sinkhole import answers
+from sumun.sinkhole.identity import Identity
 from sumun.sinkhole.limits import RateLimit
 from sumun.sinkhole.outcome import Answer, Drop, Forward, Labels, Protocol, Response, Source
 from sumun.sinkhole.question import Echo
@@ -61,6 +63,7 @@ class Handler:
         tally: Tally,
         clock: Callable[[], datetime],
         limit: RateLimit | None = None,
+        identity: Identity | None = None,
         by_segment: Mapping[str, Upstream] | None = None,
     ) -> None:
         """``by_segment``: segments that do not ask ``upstream``, and whom they ask."""
@@ -73,14 +76,26 @@ class Handler:
         self._by_segment = {name: recalls[id(each)] for name, each in (by_segment or {}).items()}
         self._tally = tally
         self._clock = clock
-        self.limit = limit
-        """What listeners ask before they take up a query over UDP."""
+        self._identity = identity or Identity()
+        self._believing, self._limit = bool(self._identity.trusted), limit
+        self.limit = limit.sparing(self._identity.trusted) if limit and self._believing else limit
+        """What listeners ask before they take up a query over UDP: forwarders bring those of many."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._per_client: Counter[IPAddress] = Counter()
         self._logged_at: dict[str, float] = {}
 
     def handle(self, wire: bytes, client: IPAddress, protocol: Protocol, reply: Reply) -> None:
         """Answer at once, or when the upstream has; never raises."""
+        if self._believing or wire.startswith(SIGNATURE):
+            introduced = self._identity.of(wire, client)
+            if introduced is None:
+                self.accused(client)
+                self._drop(client, protocol, reply)
+                return
+            if introduced.client != client and protocol == "udp" and not self._admits(introduced.client):
+                self._drop(introduced.client, protocol, reply)
+                return
+            wire, client = introduced.wire, introduced.client
         query = _Query(wire, client, protocol, reply, self._clock(), time.perf_counter())
         response = self._response(query)
         self._tally.query(response.labels, protocol)
@@ -92,6 +107,16 @@ class Handler:
             case Drop():
                 self._tally.drop(response.labels.segment)
                 reply(None)
+
+    def _admits(self, client: IPAddress) -> bool:
+        """Whether a forwarder may bring one more query of this client over UDP."""
+        return self._limit is None or self._limit.admits(client.packed, self._clock().timestamp())
+
+    def _drop(self, client: IPAddress, protocol: Protocol, reply: Reply) -> None:
+        segment = self._segment_name(client)
+        self._tally.query(Labels(segment), protocol)
+        self._tally.drop(segment)
+        reply(None)
 
     def ready_tables(self) -> tuple[dict[bytes, Table], datetime]:
         """What a listener may answer by look-up (``Responder.udp_tables``; in failure nothing), and the time."""
@@ -128,9 +153,7 @@ class Handler:
 
     def limited(self, client: IPAddress) -> None:
         """Count a query over UDP that came too many, and gets no answer."""
-        segment = self._segment_name(client)
-        self._tally.query(Labels(segment), "udp")
-        self._tally.drop(segment)
+        self._drop(client, "udp", lambda _: None)
 
     def _segment_name(self, client: IPAddress) -> str:
         try:
@@ -167,6 +190,8 @@ class Handler:
         return self._responder.ready(query.wire, query.client, query.protocol, at=query.at)
 
     def _decided(self, query: _Query) -> Response:
+        if self._identity.claims(query.wire, query.client):
+            self.accused(query.client)
         with self._tally.decision.time():
             return self._responder.on_query(query.wire, query.client, query.protocol, at=query.at)
 

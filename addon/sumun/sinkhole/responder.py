@@ -41,6 +41,7 @@ ELSEWHERE: Final = Explanation(EDECode.BLOCKED, "this network answers its own qu
 REBINDING: Final = Explanation(EDECode.FILTERED, "a private address for a public name")
 STALE: Final = Explanation(EDECode.STALE_ANSWER)
 _NO_ID: Final = NO_ID.encode()
+_ENCRYPTED = frozenset({"dot", "doh"})
 _FOR_ONE_HOP = frozenset({0, RdataType.OPT, *range(249, 255)})
 """Types that a forwarder cannot pass on: TKEY, TSIG, zone transfers and mail queries (RFC 6895, 3.1)."""
 
@@ -84,7 +85,7 @@ class Responder:
         policy = self._policy()
         segment = policy.segment_of(client)
         name = segment.name if segment else UNKNOWN_SEGMENT
-        question = self._with_cookie(read(wire), client, at)
+        question = self._with_cookie(_as_carried(read(wire), protocol), client, at)
         if not isinstance(question, Question):
             return _faulty(question, name)
         if question.name == HEALTH_NAME and client.is_loopback:
@@ -200,6 +201,13 @@ class Responder:
         if edns and explanation and explanation.tells_incident:
             answer.incident_at = body.rindex(_NO_ID)  # the option is the last thing in a message of ours
         return answer
+
+
+def _as_carried(asked: Question | Fault | None, protocol: Protocol) -> Question | Fault | None:
+    """Padding hides nothing where nothing is encrypted: there it is not asked for (RFC 7830, section 6)."""
+    if asked is None or protocol in _ENCRYPTED or not (asked.echo.edns and asked.echo.edns.padded):
+        return asked
+    return replace(asked, echo=replace(asked.echo, edns=replace(asked.echo.edns, padded=False)))
 
 
 def _segment_name(policy: Policy, client: IPAddress) -> str:

@@ -14,9 +14,11 @@ from sumun.policy.engine import Policy
 from sumun.sinkhole import sockets
 from sumun.sinkhole.framed import Framed
 from sumun.sinkhole.handler import Handler
+from sumun.sinkhole.https.fields import prepare
 from sumun.sinkhole.https.http2 import MAX_STREAMS
 from sumun.sinkhole.https.requests import Requests
 from sumun.sinkhole.https.speaking import ALPN, Service
+from sumun.sinkhole.identity import Identity
 from sumun.sinkhole.limits import RateLimit
 from sumun.sinkhole.local import LocalNames
 from sumun.sinkhole.outcome import Protocol
@@ -62,6 +64,7 @@ class Sinkhole:
             tally=Tally(metrics, events),
             clock=clock,
             limit=RateLimit(resolving.rate_limit, resolving.unlimited) if resolving.rate_limit else None,
+            identity=Identity(self._listener.trusted, self._listener.client_subnet),
         )
         self._service = Service(
             handler=self._handler,
@@ -85,6 +88,8 @@ class Sinkhole:
         tls, https = self._listener.tls, self._listener.https
         tls_keys = Renewed.read(tls.keys, [DOT]) if tls else None
         https_keys = Renewed.read(https.keys, ALPN) if https else None
+        if https:
+            prepare()
         with ExitStack() as if_it_fails:
             udp, tcp = sockets.pair(self._listener, self._reuse_port)
             if_it_fails.callback(udp.close)

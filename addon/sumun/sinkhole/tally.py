@@ -290,8 +290,8 @@ class Tally:
             told = self._told.pop(next(iter(self._told)))
             for key in told.keys:
                 del self._told_by_answer[key]
-            if told.answer.attempt is not None:
-                event = told.answer.attempt.event(plain(ip_address(told.client)), told.protocol, told.first, told.id)
+            if (attempt := told.answer.tried()) is not None:
+                event = attempt.event(plain(ip_address(told.client)), told.protocol, told.first, told.id)
                 attempts.append((event, told.times, told.last))
         self._guarded(lambda: self._attempts.log(attempts))
 

@@ -130,7 +130,7 @@ def test_a_copy_is_judged_as_what_it_shows() -> None:
     assert addresses(answered(wire, response)) == ["192.0.2.1"]
     assert isinstance(response, Answer)
     assert response.attempt
-    assert (str(response.attempt.name), response.attempt.outcome.service) == (
+    assert (str(response.tried().name), response.attempt.outcome.service) == (
         "chat-deepseek-com.translate.goog", DEEPSEEK,
     )  # fmt: skip
     for name in ("www-example-org.translate.goog", "translate.goog", "translate.google.com"):

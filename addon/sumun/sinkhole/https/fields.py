@@ -91,6 +91,11 @@ def _literal(block: bytes, at: int) -> tuple[bytes, int] | None:
     return text, at + length
 
 
+def prepare() -> None:
+    """Make the table of codes, which takes a tenth of a second, before somebody waits for it."""
+    _steps()
+
+
 _PREFIX, _MAX_PREFIXES = 10, 256
 _PREFIXES: dict[bytes, tuple[int, bytes]] = {}
 """First octets of texts, to the state after them and what they say: paths of one resolver begin alike."""
@@ -118,7 +123,7 @@ _STATES = len(HUFFMAN_TABLE) // 16
 
 @cache
 def _steps() -> list[tuple[int, bytes]]:
-    """State and octet, to the next state and what is said by then; made when first used, in a tenth of a second."""
+    """State and octet, to the next state and what is said by then."""
     known = [_step(state, octet) for state in range(_STATES) for octet in range(256)]
     return known + [(_STATES, b"")] * 256  # the last state is that of what is no text, for good
 
