@@ -31,10 +31,8 @@ def server_context(keys: KeyPair, protocols: Sequence[str]) -> ssl.SSLContext:
     try:
         context.load_cert_chain(keys.certificate, keys.key, password=_no_password)
     except ssl.SSLError as fault:
-        why = {
-            "KEY_VALUES_MISMATCH": "the key is not that of the certificate",
-            "NO_START_LINE": "one of them is no PEM file",
-        }.get(fault.reason or "", (fault.reason or "it cannot be read").lower().replace("_", " "))
+        mismatch = fault.reason == "KEY_VALUES_MISMATCH"
+        why = "the key is not that of the certificate" if mismatch else "one of them is no PEM file"
         raise UnusableKeyPair(
             f"`{keys.certificate}` and `{keys.key}`: {why}: give the chain and its key, both as PEM"
         ) from None
