@@ -12,6 +12,7 @@ from sumun.bootstrap.commands import (
     load,
     prepare,
     settings_in_force,
+    vet_keys,
     with_updater,
 )
 from sumun.bootstrap.console import probe
@@ -31,6 +32,7 @@ __all__ = [
     "probe",
     "serve",
     "settings_in_force",
+    "vet_keys",
     "with_updater",
     "workers",
 ]

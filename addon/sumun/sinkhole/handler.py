@@ -9,18 +9,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 
 from dns.rcode import Rcode
 
-from sumun.model.name import IPAddress
+from sumun.model.name import IPAddress, plain
 from sumun.model.parents import SIGNATURE
 from sumun.model.segment import UNKNOWN_SEGMENT, FailMode
 from sumun.sinkhole import answers
+from sumun.sinkhole.concentration import Concentration
 from sumun.sinkhole.identity import Identity
 from sumun.sinkhole.limits import RateLimit
 from sumun.sinkhole.outcome import Answer, Drop, Forward, Labels, Protocol, Response, Source
 from sumun.sinkhole.question import Echo
-from sumun.sinkhole.ready import Table
+from sumun.sinkhole.ready import MAPPED, Table
 from sumun.sinkhole.recall import Recall, Upstream
 from sumun.sinkhole.responder import Responder
 from sumun.sinkhole.tally import Tally
@@ -83,6 +85,7 @@ class Handler:
         self._tasks: set[asyncio.Task[None]] = set()
         self._per_client: Counter[IPAddress] = Counter()
         self._logged_at: dict[str, float] = {}
+        self._concentration = Concentration()
 
     def handle(self, wire: bytes, client: IPAddress, protocol: Protocol, reply: Reply) -> None:
         """Answer at once, or when the upstream has; never raises."""
@@ -98,6 +101,7 @@ class Handler:
             wire, client = introduced.wire, introduced.client
         query = _Query(wire, client, protocol, reply, self._clock(), time.perf_counter())
         response = self._response(query)
+        self._asked(response.labels.segment, client.packed, 1, query.at)
         self._tally.query(response.labels, protocol)
         match response:
             case Answer():
@@ -145,11 +149,32 @@ class Handler:
         protocol: Protocol = "udp",
     ) -> None:
         """Count what a listener answered by look-up, to whom, but for the ``unsent`` positions."""
+        client, answer = answered[at.microsecond % len(answered)]
+        self._asked(answer.labels.segment, client, len(answered), at)
         self._tally.batch(answered, unsent, at, seconds, protocol)
 
     def accused(self, client: IPAddress) -> None:
         """Count that somebody who is not believed claimed to be somebody else."""
         self._tally.bypass(self._segment_name(client), CHOSEN_ADDRESS)
+
+    def _asked(self, segment: str, client: bytes, times: int, at: datetime) -> None:
+        """Tell when almost all that a segment asks comes from one address."""
+        verdict = self._concentration.note(segment, client.removeprefix(MAPPED), times, at.timestamp())
+        if verdict is None:
+            return
+        address = plain(ip_address(verdict.client))
+        if self._responder.is_alone(address):
+            return
+        self._tally.concentrated(segment, verdict.share)
+        if verdict.hides and verdict.first:  # once an hour
+            log.warning(
+                "%.0f %% of the %d queries of segment `%s` within the hour came from `%s`: if it forwards for others, "
+                "name it in `listen.dns.trusted` and let it tell whose they are, since rules and events see it alone",
+                verdict.share * 100,
+                verdict.total,
+                segment,
+                address,
+            )
 
     def limited(self, client: IPAddress) -> None:
         """Count a query over UDP that came too many, and gets no answer."""

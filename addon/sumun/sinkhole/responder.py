@@ -68,6 +68,11 @@ class Responder:
         """The segment of a client, as metrics have it."""
         return _segment_name(self._policy(), client)
 
+    def is_alone(self, client: IPAddress) -> bool:
+        """Whether the client's segment is this one address."""
+        segment = self._policy().segment_of(client)
+        return segment is not None and sum(network.num_addresses for network in segment.networks) == 1
+
     def udp_tables(self) -> dict[bytes, Table]:
         """For each client that asked before, by the octets of its address, the answers that ``ready`` would give."""
         return self._ready.udp_tables(self._policy())

@@ -200,6 +200,10 @@ class Tally:
         """Count an attempt to get round the filter that is no question."""
         self._bypass(segment, technique)(1)
 
+    def concentrated(self, segment: str, share: float) -> None:
+        """Say how much of what a segment asks comes from one address."""
+        self._metrics.dns_one_client.labels(segment).set(share)
+
     def failure(self, segment: str, mode: str) -> None:
         """Count a verdict taken because the filter itself failed."""
         self._metrics.failure_decisions.labels("dns", segment, mode).inc()
