@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import socket
 import ssl
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
+import dns.edns
 import dns.message
 import dns.rcode
 import h2.config
@@ -26,12 +28,13 @@ from prometheus_client import CollectorRegistry
 from sumun.config.settings import HttpsListener, KeyPair, Settings, TlsListener
 from sumun.loading.key_pair import UnusableKeyPair
 from sumun.model.parents import SIGNATURE
+from sumun.policy.engine import Policy
 from sumun.sinkhole.server import Sinkhole
 from sumun.telemetry.metrics import Metrics
 from sumun.upstream.resolver import Upstreams
 from tests.integration.test_sinkhole import HQ, MILITARY, ZONE, Running
 from tests.integration.test_sinkhole import settings as plain_settings
-from tests.support.builders import three_segments
+from tests.support.builders import DEEPSEEK, policy, rule, segment, three_segments
 from tests.support.certificates import self_signed
 from tests.support.dns_servers import Behaviour, serving
 from tests.support.recording import RecordingEvents
@@ -62,8 +65,14 @@ def settings(keys: KeyPair, **more: Any) -> Settings:
 
 
 @asynccontextmanager
-async def running(configured: Settings, behaviour: Behaviour = ZONE) -> AsyncIterator[Running]:
-    registry, events, compiled = CollectorRegistry(), RecordingEvents(), three_segments()
+async def running(
+    configured: Settings,
+    behaviour: Behaviour = ZONE,
+    *,
+    policy: Callable[[], Policy] = three_segments,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),  # noqa: TID251 - a test is its own composition root
+) -> AsyncIterator[Running]:
+    registry, events, compiled = CollectorRegistry(), RecordingEvents(), policy()
     metrics = Metrics(registry)
     async with serving(behaviour) as upstream:
         upstreams = Upstreams((upstream.upstream(),), metrics=metrics, timeout=20.0)
@@ -73,7 +82,7 @@ async def running(configured: Settings, behaviour: Behaviour = ZONE) -> AsyncIte
             events=events,
             metrics=metrics,
             upstreams=upstreams,
-            clock=lambda: datetime.now(UTC),  # noqa: TID251 - a test is its own composition root
+            clock=clock,
             reuse_port=False,
         )
         await it.start()
@@ -503,3 +512,94 @@ def test_x_forwarded_for_counts_from_listed_parents_only(keys: KeyPair) -> None:
         assert str(it.events[-1].request.client) == "127.0.0.3"
 
     run(scenario, settings(keys, trusted=FORWARDER))
+
+
+DATAGRAM = SIGNATURE + b"\x21\x12\0\x0c" + ip_address("127.0.0.3").packed + bytes(4) + b"\x30\x39\0\x35"
+
+
+async def asked_udp(it: Running, *wires: bytes, client: str = HQ, answers: int | None = None) -> list[str]:
+    """Addresses in the answers to these datagrams, all of one client."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    sock.bind((client, 0))
+    sock.connect(("127.0.0.1", it.sinkhole.port))
+    loop, found = asyncio.get_running_loop(), []
+    try:
+        for wire in wires:
+            await loop.sock_sendall(sock, wire)
+        for _ in range(len(wires) if answers is None else answers):
+            reply = dns.message.from_wire(await loop.sock_recv(sock, 65_535))
+            found.append(str(reply.answer[0][0]))
+    finally:
+        sock.close()
+    return found
+
+
+def test_a_listed_forwarder_says_whose_datagram_it_brings(keys: KeyPair) -> None:
+    """By a PROXY header before it, or by a client subnet in it; such a query is answered from memory like any other."""
+    subnet = query("chat.deepseek.com", use_edns=0, options=[dns.edns.ECSOption("127.0.0.3", 32)])
+
+    async def scenario(it: Running) -> None:
+        for introduced in (DATAGRAM + BLOCKED, subnet):
+            for _ in range(3):
+                assert await asked_udp(it, introduced) == ["192.0.2.1"]
+        assert await asked_udp(it, BLOCKED) == ["192.0.2.66"]
+        assert {str(event.request.client) for event in it.events} == {"127.0.0.1", "127.0.0.3"}
+        assert it.total("sumun_dns_queries_total", segment="military-use") == 6
+        assert not any(b"\x00\x08\x00" in wire[12:] for wire, _, _ in it.upstream.asked)  # no subnet leaves
+
+    run(scenario, settings(keys, trusted=FORWARDER))
+
+
+def test_nobody_else_chooses_an_address(keys: KeyPair) -> None:
+    subnet = query("chat.deepseek.com", use_edns=0, options=[dns.edns.ECSOption("127.0.0.1", 32)])
+
+    async def scenario(it: Running) -> None:
+        assert await asked_udp(it, DATAGRAM + BLOCKED, subnet, client=MILITARY, answers=1) == ["192.0.2.1"]
+        technique = {"technique": "chosen_address", "segment": "military-use"}
+        assert it.total("sumun_bypass_attempts_total", **technique) == 2
+        assert it.total("sumun_dns_responses_total", rcode="DROPPED") == 1
+
+    run(scenario, settings(keys, trusted=FORWARDER))
+
+
+def test_limits_count_for_the_client_that_a_forwarder_brings(keys: KeyPair) -> None:
+    """The forwarder is not limited for what it brings; each of its clients is."""
+    limited = settings(keys, trusted=FORWARDER)
+    limited = replace(limited, resolving=replace(limited.resolving, rate_limit=5))
+    other = DATAGRAM.replace(ip_address("127.0.0.3").packed, ip_address("10.20.0.9").packed)
+
+    async def scenario(it: Running) -> None:
+        wires = [DATAGRAM + query("chat.deepseek.com", id=n) for n in range(40)]
+        await asked_udp(it, *wires, other + BLOCKED, answers=6)
+        await asked_udp(it, other + BLOCKED)
+        while it.total("sumun_dns_queries_total", segment="military-use") < 42:  # noqa: ASYNC110 - counters set no event
+            await asyncio.sleep(0.01)
+        dropped = it.total("sumun_dns_responses_total", rcode="DROPPED", segment="military-use")
+        assert 20 <= dropped <= 35  # five of a second, of one or two
+
+    run(scenario, limited)
+
+
+def test_a_forwarder_that_hides_its_clients_is_told_of(keys: KeyPair, caplog: pytest.LogCaptureFixture) -> None:
+    moment = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+    async def main() -> None:
+        nonlocal moment
+        async with running(settings(keys), clock=lambda: moment, policy=one_segment) as it:
+            for n in range(30):
+                await asked_udp(it, *(query("chat.deepseek.com", id=i) for i in range(50)), client=HQ)
+                moment += timedelta(seconds=4)
+                if n == 0:
+                    await asked_udp(it, BLOCKED, client=MILITARY)
+            await asked_udp(it, BLOCKED, client=HQ)
+            assert it.total("sumun_dns_one_client_ratio", segment="site") > 0.99
+            assert "queries of segment `site` within the hour came from `127.0.0.1`" in caplog.text
+            assert caplog.text.count("listen.dns.trusted") == 1
+
+    asyncio.run(main())
+
+
+def one_segment() -> Policy:
+    block = rule("no-deepseek", "block", services=["deepseek"])
+    return policy(segment("site", "127.0.0.0/8", rules=[block]), services=[DEEPSEEK])
