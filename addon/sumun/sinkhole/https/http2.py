@@ -91,6 +91,7 @@ class _Stream:
 
 _OURS = ((MAX_CONCURRENT, MAX_STREAMS), (LIST_SIZE, MAX_OCTETS))
 _SETTINGS = frame(Kind.SETTINGS, 0, 0, b"".join(key.to_bytes(2) + value.to_bytes(4) for key, value in _OURS))
+_HEADERS, _LAST = bytes((Kind.HEADERS, END_HEADERS)), bytes((Kind.DATA, END_STREAM))
 _ACKNOWLEDGED = frame(Kind.SETTINGS, ACK, 0)
 
 
@@ -138,12 +139,13 @@ class Http2:
         known = self._streams.get(stream)
         if known is None:
             return False
-        if len(body) <= min(known.window, self._window, MAX_FRAME) and not self._unsent:
-            self._finish(stream)
-            self._window -= len(body)
-            return self._wire.send(
-                frame(Kind.HEADERS, END_HEADERS, stream, head) + frame(Kind.DATA, END_STREAM, stream, body)
-            )
+        size = len(body)
+        if size <= known.window and size <= self._window and size <= MAX_FRAME and not self._unsent:
+            del self._streams[stream]
+            self._window -= size
+            number = stream.to_bytes(4)  # written out, since nearly all answers come by here
+            parts = len(head).to_bytes(3), _HEADERS, number, head, size.to_bytes(3), _LAST, number, body
+            return self._wire.send(b"".join(parts))
         known.unsent = body
         self._unsent += len(body)
         sent = self._wire.send(frame(Kind.HEADERS, END_HEADERS, stream, head))

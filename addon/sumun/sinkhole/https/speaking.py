@@ -60,21 +60,21 @@ class OverHttp2:
 
     def received(self, data: bytes) -> None:
         """Take up what came."""
-        self._together(partial(self._http.received, data))
+        self._together(self._http.received, data)
 
     def proceed(self) -> None:
         """Take up what is left."""
         if self._batch is None:
-            self._together(self._http.proceed)
+            self._together(self._http.received, b"")
 
     def farewell(self) -> None:
         """Take no more requests."""
         self._http.farewell()
 
-    def _together(self, take_up: Callable[[], None]) -> None:
+    def _together(self, take_up: Callable[[bytes], None], data: bytes) -> None:
         batch = self._batch = Batch(self._service.handler, self._connection.client, "doh")
         try:
-            take_up()
+            take_up(data)
         finally:
             self._batch = None
             batch.close()
