@@ -25,7 +25,7 @@ import h2.events
 import pytest
 from prometheus_client import CollectorRegistry
 
-from sumun.config.settings import HttpsListener, KeyPair, Settings, TlsListener
+from sumun.config.settings import DnsOverHttps, DnsOverTls, KeyPair, Settings
 from sumun.loading.key_pair import UnusableKeyPair
 from sumun.model.parents import SIGNATURE
 from sumun.policy.engine import Policy
@@ -59,7 +59,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyPair:
 def settings(keys: KeyPair, **more: Any) -> Settings:
     plain = plain_settings()
     listener = replace(
-        plain.listen.dns, tls=TlsListener(0, keys), https=HttpsListener(0, keys, path="/dns-query"), **more
+        plain.listen.dns, tls=DnsOverTls(0, keys), https=DnsOverHttps(0, keys, path="/dns-query"), **more
     )
     return replace(plain, listen=replace(plain.listen, dns=listener))
 

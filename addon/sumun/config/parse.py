@@ -14,13 +14,15 @@ from sumun.config.fault import ConfigError, Fault
 from sumun.config.lists import check_lists, doubtful_lists
 from sumun.config.raw import RawConfig, RawOrganisation
 from sumun.config.raw_list import RawList
-from sumun.config.raw_listen import RawDnsListener, RawTlsListener, RawTransparentListener
+from sumun.config.raw_listen import RawDnsListener, RawDnsOverTls, RawProxyListener, RawTransparentListener
+from sumun.config.raw_next_proxy import RawNextProxy
 from sumun.config.raw_segment import RawAccent, RawProxyPolicy
 from sumun.config.rules import Known, Report, build_exemption, build_rule
 from sumun.config.settings import (
     ClientSubnet,
     DnsListener,
-    HttpsListener,
+    DnsOverHttps,
+    DnsOverTls,
     KeyPair,
     Listen,
     Listener,
@@ -34,9 +36,12 @@ from sumun.config.settings import (
 )
 from sumun.config.shape import Shaped, shape
 from sumun.config.surroundings import Surroundings
+from sumun.config.users import build_users, check_users
 from sumun.config.warnings import doubts
 from sumun.model.colour import Accent
 from sumun.model.logo import Logo
+from sumun.model.name import parse_host
+from sumun.model.next_proxy import NextProxy
 from sumun.model.organisation import Organisation
 from sumun.model.rule import Action, Exemption, Rule
 from sumun.model.segment import ProxyPolicy, Segment
@@ -92,6 +97,7 @@ def _build(shaped: Shaped, raw: RawConfig, around: Surroundings) -> Config:
     checks.check_upstreams(settings, fault)
     check_sinkholes(raw, around.categories, fault)
     check_lists(raw, around, fault)
+    check_users(raw, fault)
     config = Config(
         settings=settings,
         segments=segments,
@@ -152,20 +158,29 @@ def _segments(raw: RawConfig, known: Known, logos: Mapping[str, Logo], fault: Re
             accent=_accent(segment.accent),
             logo=logos.get(checks.normal(segment.logo)),
             dns=dns_policy(raw, segment, ("segments", name), fault),
-            proxy=_proxy_policy(segment.proxy),
+            proxy=_proxy_policy(segment.proxy, raw.upstream_proxy),
         )
         for name, segment in raw.segments.items()
     )
 
 
-def _proxy_policy(raw: RawProxyPolicy) -> ProxyPolicy:
+def _proxy_policy(raw: RawProxyPolicy, common: RawNextProxy | None) -> ProxyPolicy:
+    chosen = raw.upstream_proxy or common
     return ProxyPolicy(
         frozenset(raw.connect_ports),
         raw.no_server_name,
         raw.address_literals,
         raw.encrypted_client_hello,
         raw.other_protocols,
+        raw.authenticate,
+        _next_proxy(chosen) if isinstance(chosen, RawNextProxy) else None,
     )
+
+
+def _next_proxy(raw: RawNextProxy) -> NextProxy:
+    host, port = raw.url
+    credentials = FilePath(raw.credentials) if raw.credentials else None
+    return NextProxy(parse_host(host), port, credentials, tuple(raw.direct), raw.tell_client)
 
 
 def _exemptions(raw: RawConfig, known: Known, fault: Report) -> tuple[Exemption, ...]:
@@ -189,6 +204,7 @@ def _settings(raw: RawConfig) -> Settings:
             ),
             console=Listener(listen.console.address, listen.console.port),
             transparent=_transparent(listen.transparent),
+            proxy_tls=_tls(listen.proxy),
         ),
         upstreams=tuple(raw.upstreams),
         state=FilePath(raw.state),
@@ -200,6 +216,7 @@ def _settings(raw: RawConfig) -> Settings:
         zone=raw.zone,
         store=raw.store,
         download_proxy=raw.downloads.proxy,
+        users=build_users(raw.users),
     )
 
 
@@ -223,15 +240,22 @@ def _dns(raw: RawDnsListener) -> DnsListener:
         raw.address,
         raw.port,
         raw.workers,
-        tls=TlsListener(tls.port, _keys(tls)) if tls else None,
-        https=HttpsListener(https.port, _keys(https), https.path) if https else None,
+        tls=DnsOverTls(tls.port, _keys(tls)) if tls else None,
+        https=DnsOverHttps(https.port, _keys(https), https.path) if https else None,
         trusted=tuple(raw.trusted),
         client_subnet=ClientSubnet(shortest.ipv4, shortest.ipv6),
     )
 
 
-def _keys(raw: RawTlsListener) -> KeyPair:
+def _keys(raw: RawDnsOverTls) -> KeyPair:
     return KeyPair(FilePath(raw.certificate), FilePath(raw.key))
+
+
+def _tls(raw: RawProxyListener) -> TlsListener | None:
+    if raw.tls is None:
+        return None
+    ca = FilePath(raw.tls.client_ca) if raw.tls.client_ca else None
+    return TlsListener(raw.address, raw.tls.port, FilePath(raw.tls.certificate), FilePath(raw.tls.key), ca)
 
 
 def _transparent(raw: RawTransparentListener | None) -> TransparentListener | None:

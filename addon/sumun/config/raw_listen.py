@@ -13,7 +13,7 @@ from sumun.config.settings import Leading, Upstream
 from sumun.config.upstreams import upstream
 
 
-class RawTlsListener(Raw):
+class RawDnsOverTls(Raw):
     """DNS over TLS."""
 
     port: Port = 853
@@ -21,7 +21,7 @@ class RawTlsListener(Raw):
     key: Line = Field(description="PEM file with its private key, which nobody else may read.")
 
 
-class RawHttpsListener(RawTlsListener):
+class RawDnsOverHttps(RawDnsOverTls):
     """DNS over HTTPS."""
 
     port: Port = 443
@@ -43,8 +43,8 @@ class RawDnsListener(Raw):
     address: Address = IPv4Address("127.0.0.1")
     port: Port = 8053
     workers: Workers = Field(default=1, description="Processes that share the port.")
-    tls: RawTlsListener | None = Field(default=None, description="DNS over TLS; without it there is no such listener.")
-    https: RawHttpsListener | None = Field(
+    tls: RawDnsOverTls | None = Field(default=None, description="DNS over TLS; without it there is no such listener.")
+    https: RawDnsOverHttps | None = Field(
         default=None, description="DNS over HTTPS; without it there is no such listener."
     )
     trusted: list[Network] = Field(
@@ -52,6 +52,15 @@ class RawDnsListener(Raw):
         description="Forwarders whose PROXY header, X-Forwarded-For or client subnet tells the client's address.",
     )
     client_subnet: RawClientSubnet = RawClientSubnet()
+
+
+class RawTlsListener(Raw):
+    """The proxy once more, with TLS between client and proxy; on the same address."""
+
+    port: Port = 8444
+    certificate: Line = Field(description="PEM file: the proxy's own certificate, with what is above it.")
+    key: Line = Field(description="PEM file of its key, readable by this user only.")
+    client_ca: Line = Field(default="", description="PEM file: who signs certificates of clients, which name the user.")
 
 
 class RawProxyListener(Raw):
@@ -63,6 +72,7 @@ class RawProxyListener(Raw):
     trusted: list[Network] = Field(
         default=[], description="Parents whose PROXY header or X-Forwarded-For tells the client's address."
     )
+    tls: RawTlsListener | None = Field(default=None, description="The same with TLS between client and proxy.")
 
 
 class RawTransparentListener(Raw):

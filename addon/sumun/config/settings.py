@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from sumun.config.user_settings import UserSettings
 from sumun.model.name import DomainName, IPAddress
 from sumun.model.rule import IPNetwork
 
@@ -31,16 +32,16 @@ class KeyPair:
 
 
 @dataclass(frozen=True, slots=True)
-class TlsListener:
-    """Where a role listens for TLS."""
+class DnsOverTls:
+    """Where the sinkhole listens for DNS over TLS."""
 
     port: int
     keys: KeyPair
 
 
 @dataclass(frozen=True, slots=True)
-class HttpsListener(TlsListener):
-    """Where a role listens for requests over HTTPS."""
+class DnsOverHttps(DnsOverTls):
+    """Where the sinkhole listens for DNS over HTTPS."""
 
     path: str
 
@@ -57,8 +58,8 @@ class ClientSubnet:
 class DnsListener(Listener):
     """Where the sinkhole listens: UDP and TCP on the port, and more on ports of their own."""
 
-    tls: TlsListener | None = None
-    https: HttpsListener | None = None
+    tls: DnsOverTls | None = None
+    https: DnsOverHttps | None = None
     trusted: tuple[IPNetwork, ...] = ()
     """Forwarders and balancers that are believed when they tell whose query it is."""
     client_subnet: ClientSubnet = ClientSubnet()
@@ -101,6 +102,18 @@ class TransparentListener:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsListener:
+    """The proxy over TLS: its own certificate, and who signs those of clients."""
+
+    address: IPAddress
+    port: int
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+    """None: clients need no certificate, and one of theirs says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Listen:
     """All listeners of a host."""
 
@@ -109,6 +122,7 @@ class Listen:
     pages: PagesListener
     console: Listener
     transparent: TransparentListener | None = None
+    proxy_tls: TlsListener | None = None
 
 
 class Transport(StrEnum):
@@ -216,3 +230,5 @@ class Settings:
     """URL of the store of grants; empty: SQLite in the state folder."""
     download_proxy: str | None = None
     """HTTP proxy that lists are fetched through; None: as the environment says; empty: none."""
+    users: UserSettings | None = None
+    """How the proxy learns who its users are; None: nobody is asked."""

@@ -7,10 +7,9 @@ import errno
 import gc
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -19,28 +18,17 @@ from mitmproxy.addons import next_layer, proxyserver, tlsconfig
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
-from sumun.config.settings import Leading, Settings
-from sumun.model.event import Events
+from sumun.config.settings import Leading, Settings, TlsListener
 from sumun.model.fault import OperatorFault
-from sumun.model.name import IPAddress
-from sumun.model.organisation import Organisation
-from sumun.pages.render import render_failure
-from sumun.policy.engine import Policy
-from sumun.proxy.addon import SumunAddon
 from sumun.proxy.ca import CertificateAuthority, ensure_ca
 from sumun.proxy.caller import Caller
-from sumun.proxy.destination import Vetting
-from sumun.proxy.forms import Book, Forms
 from sumun.proxy.gate import Gate
 from sumun.proxy.guard import GuardInstance
-from sumun.proxy.http_point import FailurePages, HttpPoint
-from sumun.proxy.origin import Origins
-from sumun.proxy.ports import Pages, Resolver
+from sumun.proxy.parts import Parts
 from sumun.proxy.relay import INTERVAL
-from sumun.proxy.telling import Teller
+from sumun.proxy.tls_front import TlsFront
 from sumun.proxy.tunnels import Tunnels
 from sumun.proxy.watch import Watch
-from sumun.telemetry.metrics import Metrics
 
 DRAIN = 3.0
 """Seconds that connections have to end by themselves after the listeners are closed."""
@@ -72,34 +60,16 @@ def mitmproxy_options(settings: Settings, ca_folder: Path) -> dict[str, Any]:
 class Proxy:
     """All listeners of one process."""
 
-    def __init__(  # noqa: PLR0913 - a composition root takes every part by name
-        self,
-        *,
-        settings: Settings,
-        policy: Callable[[], Policy],
-        organisation: Callable[[], Organisation],
-        events: Events,
-        metrics: Metrics,
-        resolver: Resolver,
-        pages: Pages,
-        ca_folder: Path,
-        clock: Callable[[], datetime],
-        reuse_port: bool,
-        book: Book | None = None,
-        failure_pages: FailurePages = render_failure,
-    ) -> None:
-        self._settings = settings
-        self._ca_folder = ca_folder
-        self._clock = clock
+    def __init__(self, parts: Parts, *, reuse_port: bool = False) -> None:
+        """Take the parts; ``reuse_port`` where several processes share the listeners."""
+        self._parts = parts
+        self._settings = parts.settings
         self._reuse_port = reuse_port
-        teller = Teller(policy=policy, events=events, metrics=metrics, clock=clock)
-        vetting = Vetting(settings.internal_destinations, frozenset(own_listeners(settings)))
-        self._origins = Origins(resolver, vetting)
-        self._forms = Forms(book=book, teller=teller, organisation=organisation) if book else None
-        self._point = HttpPoint(teller, organisation, pages, failure_pages, self._forms)
+        self._origins = parts.origins
         self._callers: set[Caller] = set()
         self._instances: list[GuardInstance] = []
-        self._tunnels = Tunnels(policy, clock)
+        self._tunnels = Tunnels(parts.policy, parts.clock)
+        self._front: TlsFront | None = None
         self._watching: asyncio.Task[None] | None = None
         self._watch: Watch | None = None
         self._chore: asyncio.TimerHandle | None = None
@@ -114,7 +84,7 @@ class Proxy:
     async def start(self) -> CertificateAuthority:
         """Open every listener, or none; raises ProxyFault or CaFault."""
         refuse_key_log()
-        authority = ensure_ca(self._ca_folder, at=self._clock())
+        authority = ensure_ca(self._parts.ca_folder, at=self._parts.clock())
         await self._start_mitmproxy()
         self._watch = Watch()
         self._look_after(0)
@@ -122,7 +92,9 @@ class Proxy:
         try:
             for n, (host, port, leading) in enumerate(_listeners(self._settings)):
                 await self._listen(host, port, authority, leading, welcoming=n == 0)
-        except ProxyFault:
+            if listener := self._settings.listen.proxy_tls:
+                await self._listen_with_tls(listener)
+        except OperatorFault:
             await self.stop()
             raise
         # What is loaded stays; looking through it again and again for garbage took a tenth of a tunnel's time.
@@ -137,6 +109,8 @@ class Proxy:
         if self._watching:
             self._watching.cancel()
         await self._drain()
+        if self._front:
+            await self._front.stop()
         if self._chore:
             self._chore.cancel()
         if self._watch:
@@ -178,16 +152,29 @@ class Proxy:
         ready = _Ready()
         master = Master(Options())
         self._manager = proxyserver.Proxyserver()
-        addon = SumunAddon(
-            point=self._point, origins=self._origins, forms=self._forms, trusted=self._settings.trusted_parents
-        )
-        # ours before the two whose choices it overrides
-        master.addons.add(self._manager, addon, next_layer.NextLayer(), tlsconfig.TlsConfig(), ready)
+        # ours before the two whose choices they override
+        master.addons.add(self._manager, *self._parts.hooks(), next_layer.NextLayer(), tlsconfig.TlsConfig(), ready)
         # our listeners are not mitmproxy's to start: it would only log that one failed
-        master.options.update(**mitmproxy_options(self._settings, self._ca_folder), mode=[])
+        master.options.update(**mitmproxy_options(self._settings, self._parts.ca_folder), mode=[])
         self._master, self._running = master, asyncio.create_task(master.run())
         async with asyncio.timeout(_STARTING):
             await ready.event.wait()
+
+    async def _listen_with_tls(self, listener: TlsListener) -> None:
+        """The proxy's port once more, with TLS before the same gate."""
+        front = TlsFront(listener, self._instances[0].begin_inside, reuse_port=self._reuse_port)
+        try:
+            await front.start()
+        except OSError as error:
+            raise ProxyFault(_why_not(error, str(listener.address), listener.port)) from error
+        self._front = front
+        host, port = front.address
+        self._origins.protect([(ip_address(host), port)])
+
+    @property
+    def tls_port(self) -> int:
+        """Where the proxy listens over TLS; nought: nowhere."""
+        return self._front.address[1] if self._front else 0
 
     async def _listen(
         self, host: str, port: int, authority: CertificateAuthority, leading: Leading | None, *, welcoming: bool
@@ -196,9 +183,10 @@ class Proxy:
         assert self._watch  # noqa: S101 - narrows the type; it is opened before
         instance.callers, instance.watch = self._callers, self._watch
         instance.reuse_port, instance.leading = self._reuse_port, leading
+        instance.signing_in, instance.is_proxy = self._parts.sign_in, welcoming
         gate = Gate(
-            self._point.teller, self._origins, instance.hand_over, self._watch, self._tunnels,
-            self._settings.trusted_parents,
+            self._parts.teller, self._origins, instance.hand_over, self._watch, self._tunnels,
+            self._settings.trusted_parents, self._parts.pinned, self._parts.authentication,
         )  # fmt: skip
         instance.attend = gate.attend
         try:
@@ -212,31 +200,11 @@ class Proxy:
         self._origins.protect((ip_address(at[0]), at[1]) for at in instance.listen_addrs)
 
 
-def standalone_addon(  # noqa: PLR0913 - a composition root takes every part by name
-    *,
-    settings: Settings,
-    policy: Callable[[], Policy],
-    organisation: Callable[[], Organisation],
-    events: Events,
-    metrics: Metrics,
-    resolver: Resolver,
-    pages: Pages,
-    ca_folder: Path,
-    clock: Callable[[], datetime],
-    book: Book | None = None,
-    failure_pages: FailurePages = render_failure,
-) -> SumunAddon:
+def standalone_addons(parts: Parts) -> list[object]:
     """The hooks for a mitmproxy that somebody else runs, in its own modes; raises ProxyFault or CaFault."""
     refuse_key_log()
-    ensure_ca(ca_folder, at=clock())
-    teller = Teller(policy=policy, events=events, metrics=metrics, clock=clock)
-    vetting = Vetting(settings.internal_destinations, frozenset(own_listeners(settings)))
-    forms = Forms(book=book, teller=teller, organisation=organisation) if book else None
-    point = HttpPoint(teller, organisation, pages, failure_pages, forms)
-    options = mitmproxy_options(settings, ca_folder)
-    return SumunAddon(
-        point=point, origins=Origins(resolver, vetting), forms=forms, trusted=settings.trusted_parents, options=options
-    )
+    ensure_ca(parts.ca_folder, at=parts.clock())
+    return parts.hooks(mitmproxy_options(parts.settings, parts.ca_folder))
 
 
 class _Ready:
@@ -253,18 +221,6 @@ def refuse_key_log() -> None:
     """Refuse to run where the keys of every connection would be written to a file; raises ProxyFault."""
     if os.environ.get("SSLKEYLOGFILE") or os.environ.get("MITMPROXY_SSLKEYLOGFILE"):
         raise ProxyFault("`SSLKEYLOGFILE` is set: it would write the keys of all traffic to a file; unset it")
-
-
-def own_listeners(settings: Settings) -> Iterator[tuple[IPAddress, int]]:
-    """Every listener of this host, whichever role serves it."""
-    listen = settings.listen
-    for each in (listen.dns, listen.proxy, listen.console):
-        yield each.address, each.port
-    if listen.transparent:
-        yield listen.transparent.address, listen.transparent.port
-    for address in (*listen.pages.addresses, *listen.pages.further):
-        yield address, listen.pages.http
-        yield address, listen.pages.https
 
 
 def _listeners(settings: Settings) -> Iterator[tuple[str, int, Leading | None]]:

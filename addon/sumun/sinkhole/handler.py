@@ -186,6 +186,11 @@ class Handler:
         except Exception:  # noqa: BLE001 - the query counts all the same
             return UNKNOWN_SEGMENT
 
+    def overflowed(self, times: int) -> None:
+        """Count queries over UDP that the kernel threw away: nobody knows whose they were."""
+        self._tally.query(Labels(UNKNOWN_SEGMENT), "udp", times)
+        self._tally.drop(UNKNOWN_SEGMENT, times)
+
     def settle(self) -> None:
         """Hand on what is counted and noted."""
         self._tally.hand_on_all()

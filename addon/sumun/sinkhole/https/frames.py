@@ -59,6 +59,14 @@ def frame(kind: Kind, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return len(payload).to_bytes(3) + bytes((kind, flags)) + stream.to_bytes(4) + payload
 
 
+def vet(place: bool, size: bool = True) -> None:
+    """Check that a frame is on a stream, and of a size, that it may be; raises Broken."""
+    if not size:
+        raise Broken(Code.FRAME_SIZE_ERROR)
+    if not place:
+        raise Broken(Code.PROTOCOL_ERROR)
+
+
 def unpadded(payload: bytes) -> bytes:
     """What is between the length of the padding and the padding; raises Broken."""
     if not payload or payload[0] >= len(payload):

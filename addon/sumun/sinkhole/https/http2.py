@@ -37,6 +37,7 @@ from sumun.sinkhole.https.frames import (
     frame,
     settings,
     unpadded,
+    vet,
     without_priority,
 )
 
@@ -337,20 +338,14 @@ class Http2:
             self._unsent -= len(known.unsent)
 
     def _rst_stream(self, _flags: int, stream: int, payload: bytes) -> None:
-        if len(payload) != 4:
-            raise Broken(Code.FRAME_SIZE_ERROR)
-        if stream == 0 or stream > self._last:
-            raise Broken(Code.PROTOCOL_ERROR)
+        vet(0 < stream <= self._last, len(payload) == 4)
         if stream in self._streams:
             self._bear(2 * _GAIN)  # asked and taken back: the work is done all the same (CVE-2023-44487)
             self._forget(stream)
             self._pass_over(stream)
 
     def _settings(self, flags: int, stream: int, payload: bytes) -> None:
-        if stream:
-            raise Broken(Code.PROTOCOL_ERROR)
-        if flags & ACK and payload:
-            raise Broken(Code.FRAME_SIZE_ERROR)
+        vet(stream == 0, not (flags & ACK and payload))
         self._settled = True
         if flags & ACK:
             return
@@ -360,8 +355,7 @@ class Http2:
         self._send_rest()
 
     def _set(self, key: int, value: int) -> None:
-        if (key == ENABLE_PUSH and value > 1) or (key == FRAME_SIZE and not MAX_FRAME <= value < 1 << 24):
-            raise Broken(Code.PROTOCOL_ERROR)
+        vet((key != ENABLE_PUSH or value <= 1) and (key != FRAME_SIZE or MAX_FRAME <= value < 1 << 24))
         if key == INITIAL_WINDOW:
             if value > MAX_WINDOW:
                 raise Broken(Code.FLOW_CONTROL_ERROR)
@@ -370,32 +364,24 @@ class Http2:
             self._initial = value
 
     def _ping(self, flags: int, stream: int, payload: bytes) -> None:
-        if len(payload) != 8:
-            raise Broken(Code.FRAME_SIZE_ERROR)
-        if stream:
-            raise Broken(Code.PROTOCOL_ERROR)
+        vet(stream == 0, len(payload) == 8)
         if not flags & ACK:
             self._wire.send(frame(Kind.PING, ACK, 0, payload))
 
     def _priority(self, _flags: int, stream: int, payload: bytes) -> None:
-        if stream == 0:
-            raise Broken(Code.PROTOCOL_ERROR)
-        if len(payload) != 5:
-            raise Broken(Code.FRAME_SIZE_ERROR)
+        vet(stream != 0, len(payload) == 5)
 
     def _push_promise(self, _flags: int, _stream: int, _payload: bytes) -> None:
         raise Broken(Code.PROTOCOL_ERROR)
 
     def _goaway(self, _flags: int, stream: int, payload: bytes) -> None:
         """What the client asked before is still answered."""
-        if stream or len(payload) < 8:
-            raise Broken(Code.PROTOCOL_ERROR)
+        vet(stream == 0, len(payload) >= 8)
 
     def _window_update(self, stream: int, payload: bytes) -> None:
-        if len(payload) != 4:
-            raise Broken(Code.FRAME_SIZE_ERROR)
+        vet(stream <= self._last, len(payload) == 4)
         more = int.from_bytes(payload) & 0x7FFFFFFF
-        if stream > self._last or (not more and not stream):
+        if not more and not stream:
             raise Broken(Code.PROTOCOL_ERROR)
         if stream == 0:
             self._window += more
