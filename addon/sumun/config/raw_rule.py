@@ -87,6 +87,10 @@ class RawRule(Raw):
         default=None, description="Country of the vendor or its parent company."
     )
     data_countries: Some[Country] | None = Field(default=None, description="Country where the service keeps user data.")
+    on_premises: bool | None = Field(
+        default=None,
+        description="true: known to be offered for the organisation's own machines; false: not known to be.",
+    )
     domains: Some[Domain] | None = Field(
         default=None, description="Names; each covers all below it unless `match` says else."
     )

@@ -65,6 +65,7 @@ def _conditions(raw: RawRule) -> Conditions:
         categories=as_set(raw.categories),
         vendor_countries=as_set(raw.vendor_countries),
         data_countries=as_set(raw.data_countries),
+        on_premises=raw.on_premises,
         domains=None if raw.domains is None else tuple(map(_pattern, raw.domains)),
         lists=as_set(raw.lists),
         clients=None if raw.clients is None else tuple(raw.clients),

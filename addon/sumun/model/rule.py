@@ -59,6 +59,8 @@ class Conditions:
     """``*`` stands for every category, that is, for any service of the catalogue."""
     vendor_countries: frozenset[str] | None = None
     data_countries: frozenset[str] | None = None
+    on_premises: bool | None = None
+    """True: the vendor is known to offer it for the organisation's own machines; False: every other service."""
     domains: tuple[Pattern, ...] | None = None
     lists: frozenset[str] | None = None
     clients: tuple[IPNetwork, ...] | None = None
@@ -76,7 +78,8 @@ class Conditions:
         return any(
             given is not None
             for given in (
-                self.services, self.categories, self.vendor_countries, self.data_countries, self.domains, self.lists,
+                self.services, self.categories, self.vendor_countries, self.data_countries, self.on_premises,
+                self.domains, self.lists,
             )
         )  # fmt: skip
 

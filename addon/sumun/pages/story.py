@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from sumun.model.colour import Accent
 from sumun.model.decision import Decision
+from sumun.model.logo import Logo
 from sumun.model.organisation import Organisation
 from sumun.model.rule import Action, Rule
 from sumun.model.segment import Segment
@@ -16,7 +17,7 @@ from sumun.model.verdict import DataExposed
 from sumun.pages.asked import Asked, Failure
 from sumun.pages.clean import clean, paragraphs, token
 from sumun.pages.contact import Contact, contact_of, safe_link
-from sumun.pages.offer import Offer, Result
+from sumun.pages.offer import Answer, Offer, Result
 from sumun.pages.words import LANGUAGES, Talk, Words
 
 _NAME = 120
@@ -108,6 +109,7 @@ class Story:
     own_notice: tuple[str, ...] = ()
     """What the segment tells its users on every page."""
     accent: Accent | None = None
+    logo: Logo | None = None
     back: str = ""
     """Path on the same site to go back to."""
 
@@ -126,8 +128,16 @@ class Case:
 
     asked: Asked
     organisation: Organisation
+    """As the users of the segment know it."""
     incident: str
     at: datetime
+    segment: Segment | None = None
+    """None: a client of no segment, or one whose segment nobody could find."""
+
+    @classmethod
+    def of(cls, asked: Asked, organisation: Organisation, incident: str, at: datetime, segment: Segment | None) -> Case:
+        """With what the segment says in place of the organisation."""
+        return cls(asked, organisation.within(segment), incident, at, segment)
 
 
 def tell_decision(
@@ -135,20 +145,18 @@ def tell_decision(
     language: str,
     decision: Decision,
     *,
-    segment: Segment | None,
     data_exposed: DataExposed,
     offer: Offer | None = None,
 ) -> Story:
     """Tell a decision that does not let through; any other is told as a block, which is never a pass."""
-    if segment and segment.contact:
-        case = replace(case, organisation=replace(case.organisation, contact=segment.contact))
-    words = LANGUAGES[language]
+    segment, words = case.segment, LANGUAGES[language]
     talk = _talk(decision.action, words)
     service = clean(decision.service.title.within(language) or decision.service.id, _NAME) if decision.service else ""
     rule = decision.rule or Rule(id="", action=decision.action)
     own = paragraphs(rule.reason.within(language), _REASON)
     held = decision.action in (Action.WARN, Action.JUSTIFY)
     can_pass = offer is not None and offer.available and held
+    waits = can_pass and offer is not None and offer.answer is Answer.PENDING
     there = f"https://{clean(case.asked.host, _HOST)}/" if can_pass else ""
     told = Story(
         language=language,
@@ -158,17 +166,16 @@ def tell_decision(
         code="held_by_policy" if held else "blocked_by_policy",
         badge=talk.badge,
         heading=talk.heading.format(service=service) if service else talk.heading_site,
-        lead=talk.lead,
+        lead=words.pending.format(approver=offer.approver) if waits and offer else talk.lead,
         next=words.questions if can_pass else _ask(case, words),
         why=own or (words.reasons[decision.reason],),
         quoted=bool(own),
-        own_notice=paragraphs(segment.notice.within(language), _REASON) if segment else (),
         notice="" if can_pass or not held else words.no_passing_on,
         elsewhere=words.elsewhere.format(address=there) if there else "",
         offer=offer if offer and offer.available else None,
         remembered=_remembered(offer, words, service or clean(case.asked.host, _HOST)),
         request=decision.action is Action.JUSTIFY and not can_pass,
-        guidance=held,
+        guidance=held and not waits,  # who was there already looks for the answer
         data=words.exposures[data_exposed],
         data_left=data_exposed in _DATA_LEFT,
         facts=_facts(words, rule, segment, language),
@@ -202,7 +209,7 @@ def tell_result(case: Case, language: str, kind: Result, back: str) -> Story:
     told = Story(
         language=language,
         words=words,
-        tone=Tone.THINK if kind is Result.REVIEW_ASKED else Tone.FAULT,
+        tone=Tone.FAULT,
         status=_RESULT_STATUS[kind],
         code=str(kind),
         badge=said.badge,
@@ -237,7 +244,9 @@ def _placed(told: Story, case: Case, service: str) -> Story:
         told,
         incident=incident,
         host=host,
+        own_notice=paragraphs(case.segment.notice.within(told.language), _REASON) if case.segment else (),
         accent=case.organisation.accent,
+        logo=case.organisation.logo,
         organisation=clean(case.organisation.name.within(told.language), _NAME),
         contact=contact,
         facts=(*told.facts, _moment(words, words.time_label, case.at)),

@@ -129,7 +129,7 @@ def service_condition(rule: Rule) -> Callable[[Service | None], bool] | None:
     condition on content must never widen decryption to the rest of the internet.
     """
     when = rule.when
-    anything = (when.services, when.categories, when.vendor_countries, when.data_countries)
+    anything = (when.services, when.categories, when.vendor_countries, when.data_countries, when.on_premises)
     if all(given is None for given in anything):
         implied = when.looks_inside and not when.names_a_destination
         return (lambda service: service is not None) if implied else None
@@ -140,6 +140,7 @@ def service_condition(rule: Rule) -> Callable[[Service | None], bool] | None:
             and (when.categories is None or "*" in when.categories or service.category in when.categories)
             and (when.vendor_countries is None or not when.vendor_countries.isdisjoint(service.vendor_countries))
             and (when.data_countries is None or not when.data_countries.isdisjoint(service.data_countries))
+            and (when.on_premises is None or when.on_premises is (service.on_premises is True))
         )
 
     return test

@@ -11,15 +11,10 @@ import errno
 import logging
 import socket
 import sys
-from collections.abc import Callable
-from types import CoroutineType
 from typing import Any, Literal
 
 from mitmproxy import ctx
-from mitmproxy.addonmanager import traverse
 from mitmproxy.connection import Address
-from mitmproxy.exceptions import AddonHalt
-from mitmproxy.master import Master
 from mitmproxy.proxy import layers
 from mitmproxy.proxy.commands import StartHook
 from mitmproxy.proxy.context import Context
@@ -33,6 +28,7 @@ from sumun.model.user import Identity
 from sumun.proxy.bounds import WatchedReader
 from sumun.proxy.caller import Attend, Caller, plain_address
 from sumun.proxy.destination import Destination
+from sumun.proxy.hooks import Hooks
 from sumun.proxy.signing_in import SignIn
 from sumun.proxy.transparent import original, prepare
 from sumun.proxy.watch import READ, Watch
@@ -49,10 +45,6 @@ _PAUSE = 0.5
 CALLERS = 8192
 """Connections, of all listeners of a process, that are at the gate or inspected at one time; spliced ones are bounded
 by the number of open files alone."""
-
-
-type _Hook = Callable[[Any], object]
-"""What an addon does at one kind of event; it may be a coroutine function."""
 
 
 class GuardMode(ProxyMode):
@@ -80,7 +72,7 @@ class GuardInstance(ServerInstance[GuardMode]):
     """Whether clients come here that are configured to."""
     signing_in: SignIn | None = None
     """Learns whose connection is handed over; None where nobody is asked."""
-    _hooks: dict[str, tuple[_Hook, ...]]
+    _hooks: Hooks
     _listening: socket.socket | None = None
     _here: IPAddress | None = None
     """Where clients arrive, if it can be one address only: then no connection need be asked."""
@@ -109,7 +101,7 @@ class GuardInstance(ServerInstance[GuardMode]):
     async def _start(self) -> None:
         host, port = self.mode.listen_host(""), self.mode.listen_port(0)
         self._listening = _listener(str(host), port or 0, self.leading, reuse_port=self.reuse_port)
-        self._hooks = {}
+        self._hooks = Hooks(ctx.master.addons)
         here = plain_address(self._listening.getsockname()[0])
         self._here = None if here.is_unspecified or self.leading else here
         self.watch.add(self._listening.fileno(), READ, self._accept)
@@ -200,32 +192,15 @@ class _Handler(ProxyConnectionHandler):
     They would log a traceback and leave the client waiting: request trailers, which are not implemented, do that.
     """
 
-    def __init__(
-        self, reader: WatchedReader, writer: asyncio.StreamWriter, mode: GuardMode, hooks: dict[str, tuple[_Hook, ...]]
-    ) -> None:
+    def __init__(self, reader: WatchedReader, writer: asyncio.StreamWriter, mode: GuardMode, hooks: Hooks) -> None:
         super().__init__(ctx.master, reader, writer, ctx.options, mode)  # type: ignore[no-untyped-call] # mitmproxy leaves it so
         reader.handler = self
         self._hooks = hooks
 
     async def handle_hook(self, hook: StartHook) -> None:
-        """Call the addons that have this hook.
-
-        mitmproxy looks for them anew at every hook of every request, and again for its hook ``update``, which was a
-        sixth of a block page. Here they stay the same, and none of them holds a flow up.
-        """
-        calls = self._hooks.get(hook.name)
-        if calls is None:
-            calls = self._hooks[hook.name] = _calls(self.master, hook.name)
+        """Call the addons; mitmproxy's own way of it takes longer."""
         with self.timeout_watchdog.disarm():
-            (data,) = hook.args()
-            for call in calls:
-                try:
-                    if isinstance(waiting := call(data), CoroutineType):
-                        await waiting
-                except AddonHalt:
-                    break
-                except Exception:
-                    logger.exception("a hook failed")
+            await self._hooks.run(hook)
 
     def log(self, message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
         if level < logging.ERROR:
@@ -235,12 +210,6 @@ class _Handler(ProxyConnectionHandler):
         writer = self.transports[self.client].writer if self.client in self.transports else None
         if isinstance(writer, asyncio.StreamWriter):
             writer.transport.abort()
-
-
-def _calls(master: Master, name: str) -> tuple[_Hook, ...]:
-    """The hooks of this name, in the order of the addons, each before its children."""
-    found = (getattr(addon, name, None) for addon in traverse(master.addons.chain))
-    return tuple(call for call in found if call)
 
 
 async def _streams(caller: Caller) -> tuple[WatchedReader, asyncio.StreamWriter]:
