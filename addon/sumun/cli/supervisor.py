@@ -91,10 +91,10 @@ class Supervisor:
             if not worker.ready.is_set():
                 raise StartFailed(worker.name)
             if asyncio.get_running_loop().time() - began > _LONGEST_DELAY * 2:
-                delay = _FIRST_DELAY
+                delay = 0.0  # it served for long: what killed it does not wait for it
             log.error("%s ended with status %s: starting it again in %.1f s", worker.name, status, delay)
             await self._pause(delay)
-            delay = min(delay * 2, _LONGEST_DELAY)
+            delay = min(max(delay * 2, _FIRST_DELAY), _LONGEST_DELAY)
 
     async def _pause(self, seconds: float) -> None:
         try:
