@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from sumun.bootstrap.clock import now
 from sumun.bootstrap.process import upstreams_of
+from sumun.bootstrap.proxy import users
 from sumun.bootstrap.role import CannotStart, Role
 from sumun.config.fault import ConfigError, Fault
 from sumun.config.settings import Settings
@@ -79,6 +80,8 @@ def prepare(config: Path, roles: Sequence[Role]) -> Settings:
         raise CannotStart(f"`{settings.state}` (state) cannot be used: {error.strerror}") from error
     if Role.PROXY in roles:
         authority(settings.state)
+        if settings.users and (known := users(settings.users)):  # a fault in its files, said once
+            known.close()
     if {Role.PROXY, Role.CONSOLE} & set(roles):
         form_key(settings.state)  # before two processes make one each
     return settings

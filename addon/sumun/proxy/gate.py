@@ -17,7 +17,7 @@ from sumun.model.next_proxy import NextProxy
 from sumun.model.parents import forwarded_in, header, is_parent
 from sumun.model.request import UNKNOWN
 from sumun.model.rule import IPNetwork
-from sumun.model.segment import Handling, ProxyPolicy
+from sumun.model.segment import Handling
 from sumun.model.user import Identity
 from sumun.model.verdict import DataExposed, Point, Verdict
 from sumun.proxy.asking_who import Parting, ask_connect, ask_if_it_matters, ask_socks, is_nameless
@@ -104,14 +104,18 @@ class _Visit:
 
     async def run(self) -> None:
         try:
-            await self._begin()
-        except Parting as parting:
-            self._end(parting.verdict, parting.last_word)
-        except (Unreadable, TimeoutError):
-            if self._caller.silent and self._ruling is None:
-                self._caller.close()
+            if self._is_parent():
+                await self._hear_parent()
+            self._destination = self._caller.original
+            first = await self._caller.read(kind, within=OPENING_TIME)
+            if first is Kind.CONNECT:
+                await self._connect()
+            elif first is Kind.SOCKS:
+                await self._socks()
             else:
-                self._end(Verdict.CLOSED)
+                await self._go_on(first)
+        except (Unreadable, TimeoutError) as why:
+            self._break_off(why)
         except Exception:
             logger.exception("the gate failed")
             self._gate.teller.failed(Point.GATE, self._caller.client)
@@ -120,17 +124,13 @@ class _Visit:
             self._caller.close()
             raise
 
-    async def _begin(self) -> None:
-        if self._is_parent():
-            await self._hear_parent()
-        self._destination = self._caller.original
-        first = await self._caller.read(kind, within=OPENING_TIME)
-        if first is Kind.CONNECT:
-            await self._connect()
-        elif first is Kind.SOCKS:
-            await self._socks()
+    def _break_off(self, why: Exception) -> None:
+        if isinstance(why, Parting):
+            self._end(why.verdict, why.last_word)
+        elif self._caller.silent and self._ruling is None:
+            self._caller.close()
         else:
-            await self._go_on(first)
+            self._end(Verdict.CLOSED)
 
     def _is_parent(self) -> bool:
         return is_parent(self._caller.client, self._gate.trusted)
@@ -187,7 +187,8 @@ class _Visit:
             if not is_open and not self._gate.origins.has_internal:
                 return self._refuse_port(destination.port, words)
             try:
-                self._addresses = await self._found(destination, ruling.how)
+                find = self._onward_addresses if ruling.how.next_proxy else self._gate.origins.addresses
+                self._addresses = await find(destination, here=self._caller.here)
             except Forbidden as error:
                 return self._end(Verdict.REFUSED, words.forbidden(str(error)))
             except NoWay as error:
@@ -199,12 +200,13 @@ class _Visit:
         inner = await self._first_inside()
         return await self._go_on(Kind.OTHER if inner in (Kind.CONNECT, Kind.SOCKS) else inner)
 
-    async def _found(self, destination: Destination, how: ProxyPolicy) -> tuple[IPAddress, ...]:
+    async def _onward_addresses(self, destination: Destination, *, here: IPAddress) -> tuple[IPAddress, ...]:
         """The addresses to dial; none of a name that the next proxy resolves. Raises NoWay."""
-        if how.next_proxy and how.next_proxy.leads_to(destination.host):
-            self._gate.origins.vet(destination, here=self._caller.here)
+        how, origins = self._ruling.how.next_proxy if self._ruling else None, self._gate.origins
+        if how and how.leads_to(destination.host):
+            origins.vet(destination, here=here)
             return (destination.address,) if destination.address else ()
-        return await self._gate.origins.addresses(destination, here=self._caller.here)
+        return await origins.addresses(destination, here=here)
 
     def _refuse_port(self, port: int, words: Words) -> None:
         why = f"this network may not connect to port {port} through this proxy"
@@ -250,7 +252,7 @@ class _Visit:
         if self._destination is None and hello.server_name is not None:
             self._destination = Destination(hello.server_name, 443)  # sinkholed or steered to us
         passes = verdict is Verdict.SPLICED or (verdict is Verdict.INTERCEPTED and self._is_pinned(ruling))
-        if passes and self._is_nameless:
+        if passes and self._gate.authentication and is_nameless(self._gate.authentication, self._caller):
             self._end(Verdict.REFUSED, _ALERT)
         elif passes and (why := self._objection(ruling)):
             self._end(Verdict.REFUSED, _ALERT, bypass=why)
@@ -273,11 +275,6 @@ class _Visit:
         if named is None or not (self._caller.original or named.port in ruling.how.connect_ports):
             return False
         return gate.pinned.passes(self._caller.client, named.host, ruling.ruling.outcome, gate.teller.clock())
-
-    @property
-    def _is_nameless(self) -> bool:
-        asking = self._gate.authentication
-        return asking is not None and is_nameless(asking, self._caller)
 
     @property
     def _passes_other_protocols(self) -> bool:

@@ -172,10 +172,7 @@ class GuardInstance(ServerInstance[GuardMode]):
         reader, writer = await _streams(caller)
         handler = _Handler(reader, writer, self.mode, self._hooks)
         context = handler.layer.context
-        # as a parent told, maybe; and a pair of sockets, behind our own TLS, has no addresses
-        if caller.transport and not caller.transport.get_extra_info("peername"):
-            context.client.peername, context.client.sockname = ("", 0), (str(caller.here), 0)
-        context.client.peername = (str(caller.client), *context.client.peername[1:])
+        context.client.peername = (str(caller.client), *context.client.peername[1:])  # as a parent told, maybe
         if self.signing_in and caller.asked:
             self.signing_in.settle(context.client, caller.who)
         elif self.signing_in and self.is_proxy and not destination:
@@ -224,7 +221,21 @@ async def _streams(caller: Caller) -> tuple[WatchedReader, asyncio.StreamWriter]
     reader.feed_data(said)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
     caller.transport, _ = await loop.connect_accepted_socket(lambda: protocol, sock)
-    return reader, asyncio.StreamWriter(caller.transport, protocol, reader, loop)
+    made = _PairWriter if sock.family == socket.AF_UNIX else asyncio.StreamWriter
+    writer = made(caller.transport, protocol, reader, loop)
+    if isinstance(writer, _PairWriter):
+        writer.addresses = {"peername": (str(caller.client), 0), "sockname": (str(caller.here), 0)}
+    return reader, writer
+
+
+class _PairWriter(asyncio.StreamWriter):
+    """Writes to a pair of sockets behind our own TLS, which has no addresses of its own."""
+
+    addresses: dict[str, tuple[str, int]]
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Say between whom it is, as a connection would."""
+        return self.addresses.get(name) or super().get_extra_info(name, default)
 
 
 def _listener(host: str, port: int, leading: Leading | None, *, reuse_port: bool) -> socket.socket:
