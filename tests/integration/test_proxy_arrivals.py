@@ -16,10 +16,10 @@ from pathlib import Path
 import pytest
 
 from sumun.config.settings import Leading, TransparentListener
+from sumun.model.parents import SIGNATURE
 from sumun.model.segment import Handling, ProxyPolicy
 from sumun.model.verdict import Verdict
 from sumun.policy.engine import Policy
-from sumun.proxy.parents import SIGNATURE
 from tests.support.builders import CHATGPT, DEEPSEEK, policy, rule, segment
 from tests.support.origins import Origin, OriginCA
 from tests.support.proxies import LOOPBACK, Filter, curl, filtering, hello, loopback_settings, say

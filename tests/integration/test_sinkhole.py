@@ -15,12 +15,13 @@ import dns.message
 import pytest
 from prometheus_client import CollectorRegistry
 
-from sumun.config.settings import Listen, Listener, PagesListener, Settings
+from sumun.config.settings import DnsListener, Listen, Listener, PagesListener, Settings
 from sumun.model.event import AccessDecided
 from sumun.model.segment import DnsAnswer, DnsPolicy
 from sumun.model.verdict import DataExposed, Verdict
 from sumun.policy.engine import Policy
-from sumun.sinkhole.server import CannotListen, Sinkhole
+from sumun.sinkhole.server import Sinkhole
+from sumun.sinkhole.sockets import CannotListen
 from sumun.telemetry.metrics import Metrics
 from sumun.upstream.resolver import Upstreams
 from tests.support.builders import DEEPSEEK, policy, rule, segment, three_segments
@@ -72,7 +73,7 @@ class Running:
 def settings(dns_address: str = "127.0.0.1", port: int = 0) -> Settings:
     local = ip_address("127.0.0.1")
     listen = Listen(
-        dns=Listener(ip_address(dns_address), port),
+        dns=DnsListener(ip_address(dns_address), port),
         proxy=Listener(local, 0),
         pages=PagesListener(ip_address("192.0.2.1"), None, 80, 443),
         console=Listener(local, 0),

@@ -13,10 +13,11 @@ import dns.rcode
 import pytest
 from prometheus_client import CollectorRegistry
 
+from sumun.sinkhole.framed import Framed
 from sumun.sinkhole.handler import Handler
 from sumun.sinkhole.responder import Responder
+from sumun.sinkhole.streams import StreamListener
 from sumun.sinkhole.tally import Tally
-from sumun.sinkhole.tcp import TcpListener
 from sumun.telemetry.metrics import Metrics
 from tests.support.builders import NOON, three_segments
 from tests.support.recording import RecordingEvents
@@ -47,7 +48,7 @@ def run(scenario: Callable[[int], Awaitable[None]]) -> None:
             clock=lambda: NOON,
         )
         with socket.create_server(("127.0.0.1", 0)) as sock:
-            listener = TcpListener(sock, handler, idle=IDLE)
+            listener = StreamListener(sock, lambda it, _: Framed(it, handler, "tcp"), idle=IDLE)
             await listener.start()
             try:
                 async with asyncio.timeout(20):

@@ -109,10 +109,7 @@ class FakeResolver(asyncio.DatagramProtocol):
 async def serving(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> AsyncIterator[FakeResolver]:
     """A resolver on a free port; with ``tls`` its streams are DNS over TLS."""
     fake = FakeResolver(behaviour)
-    loop = asyncio.get_running_loop()
-    server = await asyncio.start_server(fake._stream, "127.0.0.1", 0, ssl=tls)
-    fake.port = server.sockets[0].getsockname()[1]
-    transport, _ = await loop.create_datagram_endpoint(lambda: fake, local_addr=("127.0.0.1", fake.port))
+    server, transport = await _bound(fake, tls)
     try:
         yield fake
     finally:
@@ -122,3 +119,17 @@ async def serving(behaviour: Behaviour, tls: ssl.SSLContext | None = None) -> As
         server.close()
         fake.hang_up()
         await asyncio.sleep(0)
+
+
+async def _bound(fake: FakeResolver, tls: ssl.SSLContext | None) -> tuple[asyncio.Server, asyncio.BaseTransport]:
+    """A stream server and a datagram end point on one port; what is free for one may be taken for the other."""
+    loop = asyncio.get_running_loop()
+    while True:
+        server = await asyncio.start_server(fake._stream, "127.0.0.1", 0, ssl=tls)
+        fake.port = server.sockets[0].getsockname()[1]
+        try:
+            transport, _ = await loop.create_datagram_endpoint(lambda: fake, local_addr=("127.0.0.1", fake.port))
+        except OSError:
+            server.close()
+        else:
+            return server, transport

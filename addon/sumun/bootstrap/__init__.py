@@ -14,6 +14,7 @@ from sumun.bootstrap.commands import (
     prepare,
     rotate_authority,
     settings_in_force,
+    vet_keys,
     with_updater,
 )
 from sumun.bootstrap.console import probe
@@ -35,6 +36,7 @@ __all__ = [
     "rotate_authority",
     "serve",
     "settings_in_force",
+    "vet_keys",
     "with_updater",
     "workers",
 ]

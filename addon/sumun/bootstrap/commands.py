@@ -12,9 +12,11 @@ from prometheus_client import CollectorRegistry
 from sumun.bootstrap.clock import now
 from sumun.bootstrap.process import upstreams_of
 from sumun.bootstrap.role import CannotStart, Role
+from sumun.config.fault import ConfigError, Fault
 from sumun.config.settings import Settings
 from sumun.loading.active import ActivePolicy
 from sumun.loading.build import Loaded, build, build_services
+from sumun.loading.key_pair import UnusableKeyPair, server_context
 from sumun.loading.large_lists import kept
 from sumun.loading.last_good import state_folder
 from sumun.loading.sources import read_services, read_sources
@@ -38,6 +40,23 @@ def load(config: Path) -> Loaded:
     """Read and compile once; raises LoadError or ConfigError."""
     sources = read_sources(config)
     return build(sources, at=now(), compile_lists=kept(state_folder(sources.config)))
+
+
+def vet_keys(config: Path, settings: Settings) -> None:
+    """Look whether certificates and keys that the configuration names can serve; raises ConfigError.
+
+    Apart from ``load``: a renewal that is half done keeps no running filter from a new policy.
+    """
+    dns = settings.listen.dns
+    faults = []
+    for key, listener in (("tls", dns.tls), ("https", dns.https)):
+        try:
+            if listener:
+                server_context(listener.keys, [])
+        except UnusableKeyPair as fault:
+            faults.append(Fault(str(config), 0, f"/listen/dns/{key}", str(fault)))
+    if faults:
+        raise ConfigError(faults)
 
 
 def settings_in_force(config: Path) -> Settings:

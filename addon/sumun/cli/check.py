@@ -30,6 +30,7 @@ def check(file: Path | None, config: Path, *, as_json: bool) -> None:
     path = file or config
     try:
         loaded = bootstrap.load(path)
+        bootstrap.vet_keys(path, loaded.config.settings)
     except ConfigError as error:
         if as_json:
             print_json({"ok": False, "faults": [asdict(fault) for fault in error.faults], "warnings": []})

@@ -13,14 +13,14 @@ from rich.table import Table
 from sumun import bootstrap
 from sumun.cli.options import DEFAULT_CONFIG
 from sumun.cli.output import err
-from sumun.config.settings import Settings
+from sumun.config.settings import DnsListener, Settings
 
 
 def print_hints(settings: Settings, config: Path, roles: Sequence[bootstrap.Role]) -> None:
     """Print the listeners of these roles and commands that show them at work, on standard error."""
     listen = settings.listen
     places = {
-        bootstrap.Role.DNS: [("DNS", f"{listen.dns.address}:{listen.dns.port} (UDP and TCP)")],
+        bootstrap.Role.DNS: [("DNS", _dns(listen.dns))],
         bootstrap.Role.PROXY: [
             ("proxy", f"{listen.proxy.address}:{listen.proxy.port}"),
             ("pages", f"{listen.pages.address}:{listen.pages.http} (HTTP), {listen.pages.https} (HTTPS)"),
@@ -36,6 +36,12 @@ def print_hints(settings: Settings, config: Path, roles: Sequence[bootstrap.Role
     if set(roles) == set(bootstrap.Role) and config == DEFAULT_CONFIG:
         _print_trials(settings)
     err.print(f"\n[dim]events: {escape(str(settings.state / 'events.jsonl'))}   stop: Ctrl-C[/]\n")
+
+
+def _dns(listen: DnsListener) -> str:
+    more = f", {listen.tls.port} (TLS)" if listen.tls else ""
+    more += f", {listen.https.port} (HTTPS)" if listen.https else ""
+    return f"{listen.address}:{listen.port} (UDP and TCP){more}"
 
 
 def _print_trials(settings: Settings) -> None:

@@ -141,25 +141,30 @@ def nested(owners: dict[IPNetwork, str], placed: Iterable[Placed]) -> Iterator[t
 
 def check_listeners(listen: Listen, fault: Report) -> None:
     """No two listeners on one address and port; a wildcard takes the port on every address."""
-    places: list[tuple[Path, IPAddress, int]] = [
-        (("listen", "dns", "port"), listen.dns.address, listen.dns.port),
-        (("listen", "proxy", "port"), listen.proxy.address, listen.proxy.port),
-        (("listen", "pages", "http"), listen.pages.address, listen.pages.http),
-        (("listen", "pages", "https"), listen.pages.address, listen.pages.https),
-        (("listen", "console", "port"), listen.console.address, listen.console.port),
-    ]
-    for address in listen.pages.further:
-        places.append((("listen", "pages", "http"), address, listen.pages.http))
-        places.append((("listen", "pages", "https"), address, listen.pages.https))
-    if listen.proxy_tls:
-        places.append((("listen", "proxy", "tls", "port"), listen.proxy_tls.address, listen.proxy_tls.port))
-    if listen.transparent:
-        places.append((("listen", "transparent", "port"), listen.transparent.address, listen.transparent.port))
+    places = list(_places(listen))
     for n, (path, address, port) in enumerate(places):
         for taken, other, other_port in places[:n]:
             if port == other_port and _same(address, other):
                 fault(path, f"port {port} on `{address}` is taken by `{spelled(taken)}`: choose another")
                 break
+
+
+def _places(listen: Listen) -> Iterator[tuple[Path, IPAddress, int]]:
+    dns, pages = listen.dns, listen.pages
+    yield ("listen", "dns", "port"), dns.address, dns.port
+    yield ("listen", "proxy", "port"), listen.proxy.address, listen.proxy.port
+    for address in (pages.address, *pages.further):
+        yield ("listen", "pages", "http"), address, pages.http
+        yield ("listen", "pages", "https"), address, pages.https
+    yield ("listen", "console", "port"), listen.console.address, listen.console.port
+    if dns.tls:
+        yield ("listen", "dns", "tls", "port"), dns.address, dns.tls.port
+    if dns.https:
+        yield ("listen", "dns", "https", "port"), dns.address, dns.https.port
+    if listen.proxy_tls:
+        yield ("listen", "proxy", "tls", "port"), listen.proxy_tls.address, listen.proxy_tls.port
+    if listen.transparent:
+        yield ("listen", "transparent", "port"), listen.transparent.address, listen.transparent.port
 
 
 def _same(one: IPAddress, other: IPAddress) -> bool:

@@ -14,11 +14,16 @@ from sumun.config.fault import ConfigError, Fault
 from sumun.config.lists import check_lists, doubtful_lists
 from sumun.config.raw import RawConfig, RawOrganisation
 from sumun.config.raw_list import RawList
-from sumun.config.raw_listen import RawProxyListener, RawTransparentListener
+from sumun.config.raw_listen import RawDnsListener, RawDnsOverTls, RawProxyListener, RawTransparentListener
 from sumun.config.raw_next_proxy import RawNextProxy
 from sumun.config.raw_segment import RawAccent, RawProxyPolicy
 from sumun.config.rules import Known, Report, build_exemption, build_rule
 from sumun.config.settings import (
+    ClientSubnet,
+    DnsListener,
+    DnsOverHttps,
+    DnsOverTls,
+    KeyPair,
     Listen,
     Listener,
     ListSource,
@@ -187,7 +192,7 @@ def _settings(raw: RawConfig) -> Settings:
     listen = raw.listen
     return Settings(
         listen=Listen(
-            dns=Listener(listen.dns.address, listen.dns.port, listen.dns.workers),
+            dns=_dns(listen.dns),
             proxy=Listener(listen.proxy.address, listen.proxy.port, listen.proxy.workers),
             pages=PagesListener(
                 listen.pages.address,
@@ -227,6 +232,23 @@ def _resolving(config: RawConfig) -> Resolving:
         rate_limit=raw.rate_limit,
         unlimited=tuple(raw.unlimited),
     )
+
+
+def _dns(raw: RawDnsListener) -> DnsListener:
+    tls, https, shortest = raw.tls, raw.https, raw.client_subnet
+    return DnsListener(
+        raw.address,
+        raw.port,
+        raw.workers,
+        tls=DnsOverTls(tls.port, _keys(tls)) if tls else None,
+        https=DnsOverHttps(https.port, _keys(https), https.path) if https else None,
+        trusted=tuple(raw.trusted),
+        client_subnet=ClientSubnet(shortest.ipv4, shortest.ipv6),
+    )
+
+
+def _keys(raw: RawDnsOverTls) -> KeyPair:
+    return KeyPair(FilePath(raw.certificate), FilePath(raw.key))
 
 
 def _tls(raw: RawProxyListener) -> TlsListener | None:

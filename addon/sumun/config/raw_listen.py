@@ -7,17 +7,51 @@ from typing import Annotated
 
 from pydantic import Field
 
+from sumun.config import values
 from sumun.config.forms import Address, Address4, Address6, Line, Name, Network, Port, Raw, Some, Workers, read
 from sumun.config.settings import Leading, Upstream
 from sumun.config.upstreams import upstream
 
 
+class RawDnsOverTls(Raw):
+    """DNS over TLS."""
+
+    port: Port = 853
+    certificate: Line = Field(description="PEM file with the certificate and its chain.")
+    key: Line = Field(description="PEM file with its private key, which nobody else may read.")
+
+
+class RawDnsOverHttps(RawDnsOverTls):
+    """DNS over HTTPS."""
+
+    port: Port = 443
+    path: Annotated[str, read(values.url_path)] = Field(
+        default="/dns-query", description="Path that clients ask, as in https://dns.example/dns-query."
+    )
+
+
+class RawClientSubnet(Raw):
+    """Shortest prefixes that tell one client from others."""
+
+    ipv4: int = Field(default=32, ge=8, le=32)
+    ipv6: int = Field(default=128, ge=16, le=128)
+
+
 class RawDnsListener(Raw):
-    """The sinkhole, over UDP and TCP."""
+    """The sinkhole, over UDP and TCP, and where it has a certificate over TLS and HTTPS."""
 
     address: Address = IPv4Address("127.0.0.1")
     port: Port = 8053
     workers: Workers = Field(default=1, description="Processes that share the port.")
+    tls: RawDnsOverTls | None = Field(default=None, description="DNS over TLS; without it there is no such listener.")
+    https: RawDnsOverHttps | None = Field(
+        default=None, description="DNS over HTTPS; without it there is no such listener."
+    )
+    trusted: list[Network] = Field(
+        default=[],
+        description="Forwarders whose PROXY header, X-Forwarded-For or client subnet tells the client's address.",
+    )
+    client_subnet: RawClientSubnet = RawClientSubnet()
 
 
 class RawTlsListener(Raw):

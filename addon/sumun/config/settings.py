@@ -24,6 +24,48 @@ class Listener:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPair:
+    """Where a certificate and its private key are, both as PEM; the certificate with its chain."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class DnsOverTls:
+    """Where the sinkhole listens for DNS over TLS."""
+
+    port: int
+    keys: KeyPair
+
+
+@dataclass(frozen=True, slots=True)
+class DnsOverHttps(DnsOverTls):
+    """Where the sinkhole listens for DNS over HTTPS."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSubnet:
+    """The shortest prefixes that tell one client from others (RFC 7871)."""
+
+    ipv4: int = 32
+    ipv6: int = 128
+
+
+@dataclass(frozen=True, slots=True)
+class DnsListener(Listener):
+    """Where the sinkhole listens: UDP and TCP on the port, and more on ports of their own."""
+
+    tls: DnsOverTls | None = None
+    https: DnsOverHttps | None = None
+    trusted: tuple[IPNetwork, ...] = ()
+    """Forwarders and balancers that are believed when they tell whose query it is."""
+    client_subnet: ClientSubnet = ClientSubnet()
+
+
+@dataclass(frozen=True, slots=True)
 class PagesListener:
     """Where sinkholed and steered clients arrive; the addresses are what the sinkhole answers with."""
 
@@ -75,7 +117,7 @@ class TlsListener:
 class Listen:
     """All listeners of a host."""
 
-    dns: Listener
+    dns: DnsListener
     proxy: Listener
     pages: PagesListener
     console: Listener

@@ -11,7 +11,10 @@ from sumun.model.name import DomainName, InvalidName
 
 SYSTEM = Upstream("system", Transport.SYSTEM)
 _PORTS = {Transport.UDP: 53, Transport.TLS: 853, Transport.HTTPS: 443}
-_EXAMPLES = "`system`, `udp://192.0.2.53:53`, `tls://192.0.2.53#dns.example` or `https://dns.example/dns-query`"
+_EXAMPLES = (
+    "`system`, `udp://192.0.2.53:53`, `tls://192.0.2.53#dns.example`, "
+    "`https://192.0.2.53/dns-query#dns.example` or `https://dns.example/dns-query`"
+)
 
 
 def upstream(text: str) -> Upstream:
@@ -23,8 +26,10 @@ def upstream(text: str) -> Upstream:
     transport = Transport(parts.scheme)
     host, port = (parts.hostname or "").lower(), _port(parts, text) or _PORTS[transport]
     if transport is Transport.HTTPS:
-        _refuse(text, "a fragment", parts.fragment)
-        name = _name(host, text)
+        if parts.fragment and not _is_address(host):
+            raise Unreadable(f"{quoted(text)} names its resolver twice: before `#` stands its address")
+        name = _name(parts.fragment or host, text)
+        host = host if _is_address(host) else name
         return Upstream(text, transport, host, port, tls_name=name, path=parts.path or "/dns-query")
     _refuse(text, "a path", parts.path.strip("/"))
     if not _is_address(host):

@@ -267,6 +267,13 @@ def http_proxy(text: str) -> str:
     raise Unreadable(f"{quoted(text)} is not a proxy: write `http://proxy.example:3128`, or `none`")
 
 
+def url_path(text: str) -> str:
+    """Read the path of an end point; raises Unreadable."""
+    if re.fullmatch(r"/[A-Za-z0-9._~!$'()*+,;=:@%/-]{0,200}", text.strip()):
+        return text.strip()
+    raise Unreadable(f"{quoted(text)} is not a path: write such as `/dns-query`, without query and template")
+
+
 def next_proxy(text: str) -> tuple[str, int]:
     """Read the proxy behind ours: host and port."""
     try:

@@ -14,6 +14,7 @@ from typing import Any
 
 from sumun.model.name import DomainName, IPAddress
 from sumun.model.next_proxy import NextProxy
+from sumun.model.parents import forwarded_in, header, is_parent
 from sumun.model.request import UNKNOWN
 from sumun.model.rule import IPNetwork
 from sumun.model.segment import Handling, ProxyPolicy
@@ -26,7 +27,6 @@ from sumun.proxy.destination import Destination
 from sumun.proxy.next_proxy import through
 from sumun.proxy.opening import Kind, Unreadable, client_hello, connect, kind, request_line
 from sumun.proxy.origin import Forbidden, NoWay, Origins, dial
-from sumun.proxy.parents import forwarded_in, header, is_parent
 from sumun.proxy.pinned import Pinned
 from sumun.proxy.relay import Tunnel
 from sumun.proxy.ruling import (

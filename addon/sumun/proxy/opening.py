@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from sumun.model.name import DomainName, InvalidName, IPAddress, parse_host
+from sumun.model.parents import Unreadable as Unreadable  # noqa: PLC0414 - so is a header before all this; one word for both
 from sumun.proxy.destination import Destination
 
 LIMIT = 16 * 1024
@@ -24,10 +25,6 @@ _PLAIN_NAME = re.compile(rb"[A-Za-z0-9_.:-]+")
 _RECORD = struct.Struct(">BBxH").unpack_from
 _EXTENSION = struct.Struct(">HH").unpack_from
 _AUTHORITY = re.compile(r"(\[[^][]*\]|[^][:@/?#\\]+)(?::([0-9]{1,5}))?", re.ASCII)
-
-
-class Unreadable(Exception):
-    """No more bytes can make sense of this; the message says why."""
 
 
 class Kind(Enum):

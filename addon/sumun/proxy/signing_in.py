@@ -10,6 +10,7 @@ from mitmproxy.connection import Client
 from mitmproxy.proxy.mode_specs import RegularMode, UpstreamMode
 
 from sumun.model.name import IPAddress
+from sumun.model.parents import is_parent
 from sumun.model.request import UNKNOWN
 from sumun.model.rule import IPNetwork
 from sumun.model.user import Identity
@@ -18,7 +19,6 @@ from sumun.proxy.authentication import Asked, Authentication, Unsettled
 from sumun.proxy.bounds import bound_body
 from sumun.proxy.credentials import said
 from sumun.proxy.http_point import HttpPoint
-from sumun.proxy.parents import is_parent
 
 logger = logging.getLogger(__name__)
 

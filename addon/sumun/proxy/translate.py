@@ -14,12 +14,12 @@ from mitmproxy import http
 
 from sumun.content.llm_request import LlmRequest
 from sumun.model.name import DomainName, InvalidName, IPAddress, parse_host, plain
+from sumun.model.parents import forwarded, is_parent
 from sumun.model.request import UNKNOWN, AccessRequest
 from sumun.model.rule import IPNetwork
 from sumun.model.user import Identity
 from sumun.pages.render import Asked
 from sumun.proxy.opening import authority
-from sumun.proxy.parents import forwarded, is_parent
 
 _FORBIDDEN_OCTETS = re.compile(rb"[\x00\r\n]")
 TOLD = "sumun.client"

@@ -19,7 +19,14 @@ Rule 3: every query is counted once, and ends in one answer or in one counted dr
     tally       counts and attempts, added up before they are handed on
     limits      how many queries a network may ask
     mmsg        many datagrams for each system call
-    udp, tcp    the listeners
+    padding     answers in blocks, where they are encrypted
+    identity    whose query it is, where forwarders stand before us
+    concentration  whether one address asks for a whole segment
+    udp         datagrams
+    streams, connection, secured  connections, how many and for how long, with and without TLS
+    framed, batch  the messages on them, and those that came together
+    https       requests and responses in place of messages
+    sockets     what all of it listens on
     server      all of it on one address
 
 There is no recursion, and nothing is validated: that is for the upstreams.

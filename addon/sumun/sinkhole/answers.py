@@ -16,6 +16,7 @@ from dns.rdatatype import RdataType
 
 from sumun.model.name import IPAddress
 from sumun.model.verdict import Verdict
+from sumun.sinkhole.padding import padded
 from sumun.sinkhole.question import Echo, Question
 
 UDP_PAYLOAD = 1232
@@ -107,7 +108,8 @@ def message(
     flags = _QR | _RA | (echo.flags & (_OPCODE | _RD | _CD)) | (rcode & 0xF) | more_flags
     opt = opt_record(echo, rcode, explanation)
     counts = struct.pack("!HHHHH", flags, bool(echo.question), len(answers), len(authority), bool(opt))
-    return b"".join((counts, echo.question, *answers, *authority, opt))
+    body = b"".join((counts, echo.question, *answers, *authority, opt))
+    return padded(bytes(2) + body)[2:] if echo.edns and echo.edns.padded else body
 
 
 def udp_size(echo: Echo) -> int:

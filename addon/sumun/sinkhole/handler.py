@@ -9,16 +9,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_address
 
 from dns.rcode import Rcode
 
-from sumun.model.name import IPAddress
+from sumun.model.name import IPAddress, plain
+from sumun.model.parents import SIGNATURE
 from sumun.model.segment import UNKNOWN_SEGMENT, FailMode
 from sumun.sinkhole import answers
+from sumun.sinkhole.concentration import Concentration
+from sumun.sinkhole.identity import Identity
 from sumun.sinkhole.limits import RateLimit
 from sumun.sinkhole.outcome import Answer, Drop, Forward, Labels, Protocol, Response, Source
 from sumun.sinkhole.question import Echo
-from sumun.sinkhole.ready import Table
+from sumun.sinkhole.ready import MAPPED, Table
 from sumun.sinkhole.recall import Recall, Upstream
 from sumun.sinkhole.responder import Responder
 from sumun.sinkhole.tally import Tally
@@ -30,6 +34,8 @@ log = logging.getLogger("sumun.sinkhole")
 _MAX_IN_FLIGHT = 2_000
 _MAX_PER_CLIENT = 500
 """Questions that one client may have with the upstreams; a forwarder for a whole site is one client."""
+CHOSEN_ADDRESS = "chosen_address"
+"""The technique of telling, unbidden, whose query it is (docs/reference/bypass.md)."""
 _COMPLAIN_EVERY = 10.0
 """Seconds between two log lines of a kind: whoever finds a packet that breaks us cannot fill the disk with it."""
 
@@ -59,6 +65,7 @@ class Handler:
         tally: Tally,
         clock: Callable[[], datetime],
         limit: RateLimit | None = None,
+        identity: Identity | None = None,
         by_segment: Mapping[str, Upstream] | None = None,
     ) -> None:
         """``by_segment``: segments that do not ask ``upstream``, and whom they ask."""
@@ -71,16 +78,30 @@ class Handler:
         self._by_segment = {name: recalls[id(each)] for name, each in (by_segment or {}).items()}
         self._tally = tally
         self._clock = clock
-        self.limit = limit
-        """What listeners ask before they take up a query over UDP."""
+        self._identity = identity or Identity()
+        self._believing, self._limit = bool(self._identity.trusted), limit
+        self.limit = limit.sparing(self._identity.trusted) if limit and self._believing else limit
+        """What listeners ask before they take up a query over UDP: forwarders bring those of many."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._per_client: Counter[IPAddress] = Counter()
         self._logged_at: dict[str, float] = {}
+        self._concentration = Concentration()
 
     def handle(self, wire: bytes, client: IPAddress, protocol: Protocol, reply: Reply) -> None:
         """Answer at once, or when the upstream has; never raises."""
+        if self._believing or wire.startswith(SIGNATURE):
+            introduced = self._identity.of(wire, client)
+            if introduced is None:
+                self.accused(client)
+                self._drop(client, protocol, reply)
+                return
+            if introduced.client != client and protocol == "udp" and not self._admits(introduced.client):
+                self._drop(introduced.client, protocol, reply)
+                return
+            wire, client = introduced.wire, introduced.client
         query = _Query(wire, client, protocol, reply, self._clock(), time.perf_counter())
         response = self._response(query)
+        self._asked(response.labels.segment, client.packed, 1, query.at)
         self._tally.query(response.labels, protocol)
         match response:
             case Answer():
@@ -91,6 +112,16 @@ class Handler:
                 self._tally.drop(response.labels.segment)
                 reply(None)
 
+    def _admits(self, client: IPAddress) -> bool:
+        """Whether a forwarder may bring one more query of this client over UDP."""
+        return self._limit is None or self._limit.admits(client.packed, self._clock().timestamp())
+
+    def _drop(self, client: IPAddress, protocol: Protocol, reply: Reply) -> None:
+        segment = self._segment_name(client)
+        self._tally.query(Labels(segment), protocol)
+        self._tally.drop(segment)
+        reply(None)
+
     def ready_tables(self) -> tuple[dict[bytes, Table], datetime]:
         """What a listener may answer by look-up (``Responder.udp_tables``; in failure nothing), and the time."""
         try:
@@ -98,24 +129,62 @@ class Handler:
         except Exception:  # noqa: BLE001 - each query fails by itself, in ``handle``
             return {}, self._clock()
 
-    def incident(self, client: bytes, answer: Answer, at: datetime) -> bytes:
+    def ready_table(self, client: IPAddress, protocol: Protocol) -> tuple[Table, datetime]:
+        """The same for one client, over any protocol."""
+        try:
+            return self._responder.table(client, protocol), self._clock()
+        except Exception:  # noqa: BLE001 - as above
+            return {}, self._clock()
+
+    def incident(self, client: bytes, answer: Answer, at: datetime, protocol: Protocol = "udp") -> bytes:
         """The id that a listener puts into an answer that it gives by look-up, and that tells one."""
-        return self._tally.incident(client, answer, at)
+        return self._tally.incident(client, answer, at, protocol)
 
     def answered(
-        self, answered: Sequence[tuple[bytes, Answer]], unsent: Iterable[int], at: datetime, seconds: float
+        self,
+        answered: Sequence[tuple[bytes, Answer]],
+        unsent: Iterable[int],
+        at: datetime,
+        seconds: float,
+        protocol: Protocol = "udp",
     ) -> None:
         """Count what a listener answered by look-up, to whom, but for the ``unsent`` positions."""
-        self._tally.batch(answered, unsent, at, seconds)
+        client, answer = answered[at.microsecond % len(answered)]
+        self._asked(answer.labels.segment, client, len(answered), at)
+        self._tally.batch(answered, unsent, at, seconds, protocol)
+
+    def accused(self, client: IPAddress) -> None:
+        """Count that somebody who is not believed claimed to be somebody else."""
+        self._tally.bypass(self._segment_name(client), CHOSEN_ADDRESS)
+
+    def _asked(self, segment: str, client: bytes, times: int, at: datetime) -> None:
+        """Tell when almost all that a segment asks comes from one address."""
+        verdict = self._concentration.note(segment, client.removeprefix(MAPPED), times, at.timestamp())
+        if verdict is None:
+            return
+        address = plain(ip_address(verdict.client))
+        if self._responder.is_alone(address):
+            return
+        self._tally.concentrated(segment, verdict.share)
+        if verdict.hides and verdict.first:  # once an hour
+            log.warning(
+                "%.0f %% of the %d queries of segment `%s` within the hour came from `%s`: if it forwards for others, "
+                "name it in `listen.dns.trusted` and let it tell whose they are, since rules and events see it alone",
+                verdict.share * 100,
+                verdict.total,
+                segment,
+                address,
+            )
 
     def limited(self, client: IPAddress) -> None:
         """Count a query over UDP that came too many, and gets no answer."""
+        self._drop(client, "udp", lambda _: None)
+
+    def _segment_name(self, client: IPAddress) -> str:
         try:
-            segment = self._responder.segment_name(client)
+            return self._responder.segment_name(client)
         except Exception:  # noqa: BLE001 - the query counts all the same
-            segment = UNKNOWN_SEGMENT
-        self._tally.query(Labels(segment), "udp")
-        self._tally.drop(segment)
+            return UNKNOWN_SEGMENT
 
     def overflowed(self, times: int) -> None:
         """Count queries over UDP that the kernel threw away: nobody knows whose they were."""
@@ -151,6 +220,8 @@ class Handler:
         return self._responder.ready(query.wire, query.client, query.protocol, at=query.at)
 
     def _decided(self, query: _Query) -> Response:
+        if self._identity.claims(query.wire, query.client):
+            self.accused(query.client)
         began = time.perf_counter()
         try:
             return self._responder.on_query(query.wire, query.client, query.protocol, at=query.at)

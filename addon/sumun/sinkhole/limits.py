@@ -30,6 +30,10 @@ class RateLimit:
     _clients: dict[bytes, _Bucket | None] = field(default_factory=dict)
     """None: no limit."""
 
+    def sparing(self, networks: tuple[IPNetwork, ...]) -> RateLimit:
+        """Another of the same size, that is not for these networks either."""
+        return RateLimit(self.queries, (*self.unlimited, *networks))
+
     def admits(self, client: bytes, now: float) -> bool:
         """Whether one more query may come from this address, given by its octets."""
         if client not in self._clients:

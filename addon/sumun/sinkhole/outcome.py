@@ -18,7 +18,7 @@ from sumun.model.verdict import DataExposed, Point, Verdict
 from sumun.sinkhole.judgement import Judged
 from sumun.sinkhole.question import Question, name_in
 
-type Protocol = Literal["udp", "tcp"]
+type Protocol = Literal["udp", "tcp", "dot", "doh"]
 
 
 class Source(StrEnum):
@@ -110,6 +110,8 @@ class Answer:
     """Technique of getting round the filter that was asked for, which is counted without an event."""
     kind: Kind | None = None
     """Filled in when it is first given."""
+    carried: tuple[bytes, bytes] = (b"", b"")
+    """What HTTP/2 says with it, and the body that this was made for."""
     incident_at: int = 0
     """Where the body keeps a place for the id of the event that the attempt is counted in; 0: nowhere."""
 

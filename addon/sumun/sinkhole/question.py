@@ -10,7 +10,7 @@ import dns.flags
 import dns.message
 import dns.opcode
 import dns.rdataclass
-from dns.edns import CookieOption, EDEOption
+from dns.edns import CookieOption, EDEOption, OptionType
 from dns.rcode import Rcode
 
 from sumun.model.name import DomainName
@@ -32,6 +32,8 @@ class Edns:
     """The client's cookie as it came; in an echo, what goes back (RFC 7873). Empty: none."""
     reads_errors: bool = False
     """Whether software of the client reads extended errors: it sent the option (RFC 8914) itself."""
+    padded: bool = False
+    """Whether answers are to be padded, since the query is (RFC 7830)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,8 @@ def _edns(message: dns.message.Message) -> Edns | None:
         bytes(option.client) + bytes(option.server) for option in message.options if isinstance(option, CookieOption)
     )
     reads_errors = any(isinstance(option, EDEOption) for option in message.options)
-    return Edns(message.payload, bool(message.ednsflags & _DNSSEC_OK), next(cookies, b""), reads_errors)
+    padded = any(option.otype == OptionType.PADDING for option in message.options)
+    return Edns(message.payload, bool(message.ednsflags & _DNSSEC_OK), next(cookies, b""), reads_errors, padded)
 
 
 def _question(message: dns.message.Message, echo: Echo) -> Question | Fault:
@@ -144,4 +147,8 @@ def _question(message: dns.message.Message, echo: Echo) -> Question | Fault:
         return Fault(echo, Rcode.REFUSED)  # `version.bind` and the like say nothing of us
     if message.had_tsig:
         return Fault(echo, Rcode.NOTAUTH)  # RFC 8945, 5.2: no key is known here
-    return Question(echo, DomainName.from_labels(asked.name.labels[:-1]), asked.rdtype, not message.options)
+    return Question(echo, DomainName.from_labels(asked.name.labels[:-1]), asked.rdtype, _repeats(message))
+
+
+def _repeats(message: dns.message.Message) -> bool:
+    return all(option.otype == OptionType.PADDING for option in message.options)

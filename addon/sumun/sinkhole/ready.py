@@ -42,6 +42,7 @@ class ReadyAnswers:
     _by_client: frozenset[str] = frozenset()
     _tables: dict[Scope, Table] = field(default_factory=dict)
     _udp: dict[bytes, Table] = field(default_factory=dict)
+    _streams: dict[tuple[bytes, Protocol], Table] = field(default_factory=dict)
     _count: int = 0
     _old: list[Table] = field(default_factory=list)
     _attempts: dict[tuple[object, ...], Attempt] = field(default_factory=dict)
@@ -55,7 +56,8 @@ class ReadyAnswers:
     def table(self, policy: Policy, client: IPAddress, protocol: Protocol, segment: Callable[[], str]) -> Table:
         """The answers of one policy for this client; the segment is looked up once for each client."""
         self._forget_others(policy)
-        if protocol == "udp" and (known := self._udp.get(client.packed)) is not None:
+        known = self._udp.get(client.packed) if protocol == "udp" else self._streams.get((client.packed, protocol))
+        if known is not None:
             return known
         name = segment()
         of_their_own = name in self._by_client or policy.grants.concern(client)
@@ -66,6 +68,10 @@ class ReadyAnswers:
             self._udp[client.packed] = table
             if client.version == 4:
                 self._udp[MAPPED + client.packed] = table
+        else:
+            if len(self._streams) >= _MAX_CLIENTS:
+                self._streams.clear()
+            self._streams[client.packed, protocol] = table
         return table
 
     def keep(self, table: Table, wire: bytes, answer: Answer, until: datetime | None) -> None:
@@ -118,7 +124,7 @@ class ReadyAnswers:
             self._let_go()
         if policy is not self._policy:
             self._old += self._tables.values()
-            self._tables, self._udp, self._count = {}, {}, 0
+            self._tables, self._udp, self._streams, self._count = {}, {}, {}, 0
             self._labels, self._attempts = {}, {}
             self._policy, self._by_client = policy, _segments_that_name_clients(policy)
 

@@ -14,6 +14,7 @@ from dns.rdatatype import RdataType
 
 from sumun.model.name import DomainName
 from sumun.sinkhole.answers import UDP_PAYLOAD, Explanation, cookie_option, opt_record
+from sumun.sinkhole.padding import padded
 from sumun.sinkhole.question import Echo, Question
 from sumun.upstream.message import HEADER, TC, MalformedMessage, Record, labels_at, question_end, records
 
@@ -68,7 +69,9 @@ def relayed(
         if record.type != RdataType.OPT and longest_ttl is not None:
             _shorten(out, record.fields + 4, longest_ttl)
     _replace_opt(out, _opt_of(found), echo, explanation)
-    return bytes(out[2:]) if len(out) <= size else _truncated(reply, echo)
+    if len(out) > size:
+        return _truncated(reply, echo)
+    return padded(bytes(out))[2:] if echo.edns and echo.edns.padded else bytes(out[2:])
 
 
 def _shorten(out: bytearray, offset: int, longest: int) -> None:

@@ -42,6 +42,7 @@ ELSEWHERE: Final = Explanation(EDECode.BLOCKED, "this network answers its own qu
 REBINDING: Final = Explanation(EDECode.FILTERED, "a private address for a public name")
 STALE: Final = Explanation(EDECode.STALE_ANSWER)
 _NO_ID: Final = NO_ID.encode()
+_ENCRYPTED = frozenset({"dot", "doh"})
 _FOR_ONE_HOP = frozenset({0, RdataType.OPT, *range(249, 255)})
 """Types that a forwarder cannot pass on: TKEY, TSIG, zone transfers and mail queries (RFC 6895, 3.1)."""
 
@@ -70,9 +71,18 @@ class Responder:
         """The segment of a client, as metrics have it."""
         return _segment_name(self._policy(), client)
 
+    def is_alone(self, client: IPAddress) -> bool:
+        """Whether the client's segment is this one address."""
+        segment = self._policy().segment_of(client)
+        return segment is not None and sum(network.num_addresses for network in segment.networks) == 1
+
     def udp_tables(self) -> dict[bytes, Table]:
         """For each client that asked before, by the octets of its address, the answers that ``ready`` would give."""
         return self._ready.udp_tables(self._policy())
+
+    def table(self, client: IPAddress, protocol: Protocol) -> Table:
+        """The answers that ``ready`` would give to this client."""
+        return self._table(self._policy(), client, protocol)
 
     def ready(self, wire: bytes, client: IPAddress, protocol: Protocol, *, at: datetime) -> Answer | None:
         """The answer that ``on_query`` gave to the same question in the same place, if it still holds."""
@@ -84,7 +94,7 @@ class Responder:
         deciding = self._decider(policy)
         segment = deciding.segment_of(client)
         name = segment.name if segment else UNKNOWN_SEGMENT
-        question = self._with_cookie(read(wire), client, at)
+        question = self._with_cookie(_as_carried(read(wire), protocol), client, at)
         if not isinstance(question, Question):
             return _faulty(question, name)
         if question.name == HEALTH_NAME and client.is_loopback:
@@ -208,6 +218,13 @@ class Responder:
         if edns and explanation and explanation.tells_incident:
             answer.incident_at = body.rindex(_NO_ID)  # the option is the last thing in a message of ours
         return answer
+
+
+def _as_carried(asked: Question | Fault | None, protocol: Protocol) -> Question | Fault | None:
+    """Padding hides nothing where nothing is encrypted: there it is not asked for (RFC 7830, section 6)."""
+    if asked is None or protocol in _ENCRYPTED or not (asked.echo.edns and asked.echo.edns.padded):
+        return asked
+    return replace(asked, echo=replace(asked.echo, edns=replace(asked.echo.edns, padded=False)))
 
 
 def _segment_name(policy: Policy, client: IPAddress) -> str:

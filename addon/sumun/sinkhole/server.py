@@ -1,40 +1,45 @@
-"""The sinkhole as it runs: one address, UDP and TCP."""
+"""The sinkhole as it runs: one address, over UDP and TCP, and where it is configured over TLS and HTTPS."""
 
 from __future__ import annotations
 
-import errno
+import asyncio
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack
 from datetime import datetime
 
-from sumun.config.settings import Listener, Settings
-from sumun.model.fault import OperatorFault
+from sumun.config.settings import Settings
+from sumun.loading.key_pair import Renewed
 from sumun.policy.engine import Policy
+from sumun.sinkhole import sockets
+from sumun.sinkhole.framed import Framed
 from sumun.sinkhole.handler import Handler
+from sumun.sinkhole.https.fields import prepare
+from sumun.sinkhole.https.http2 import MAX_STREAMS
+from sumun.sinkhole.https.requests import Requests
+from sumun.sinkhole.https.speaking import ALPN, Service
+from sumun.sinkhole.identity import Identity
 from sumun.sinkhole.limits import RateLimit
 from sumun.sinkhole.local import LocalNames
+from sumun.sinkhole.outcome import Protocol
 from sumun.sinkhole.recall import Upstream
 from sumun.sinkhole.responder import Responder
+from sumun.sinkhole.sockets import CannotListen
+from sumun.sinkhole.streams import MAX_OPEN, Speak, StreamListener
 from sumun.sinkhole.tally import Attempts, Tally
-from sumun.sinkhole.tcp import TcpListener
 from sumun.sinkhole.udp import UdpListener
 from sumun.telemetry.metrics import Metrics
 
+DOT = "dot"
+"""As the IANA registry of ALPN has it; clients need not name it."""
 _DRAIN = 6.0
 """Seconds to answer what is in flight at the end: more than a question to the upstreams may take."""
 _LAST_WORDS = 1.0
-"""Seconds that TCP clients get to take their last answers."""
-_BACKLOG = 256
-_GUESSES = 16
-
-
-class CannotListen(OperatorFault):
-    """The listener's address cannot be had; the message says why and what to do."""
+"""Seconds that clients on connections get to take their last answers."""
 
 
 class Sinkhole:
-    """Answers DNS queries on one address and port, over UDP and TCP."""
+    """Answers DNS queries on one address."""
 
     def __init__(  # noqa: PLR0913 - a composition root takes every part by name
         self,
@@ -59,89 +64,84 @@ class Sinkhole:
             tally=Tally(metrics, events),
             clock=clock,
             limit=RateLimit(resolving.rate_limit, resolving.unlimited) if resolving.rate_limit else None,
+            identity=Identity(self._listener.trusted, self._listener.client_subnet),
+        )
+        self._service = Service(
+            handler=self._handler,
+            requests=Requests(self._listener.https.path if self._listener.https else ""),
+            trusted=self._listener.trusted,
+            refused=lambda status: metrics.doh_refused.labels(str(status)).inc(),
         )
         self._udp: UdpListener | None = None
-        self._tcp: TcpListener | None = None
-        self.port = 0
-        """The port that is served, known once started."""
+        self._streams: list[StreamListener] = []
+        self.port = self.tls_port = self.https_port = 0
+        """The ports that are served, known once started; nought: there is none."""
 
     async def start(self) -> None:
-        """Serve from now on; raises CannotListen."""
+        """Serve from now on; raises CannotListen or UnusableKeyPair."""
         address, policy = self._listener.address, self._policy()
         if address.is_unspecified and not policy.segments and policy.unknown_clients is None:
             raise CannotListen(
                 f"listening for DNS on `{address}` where no segment has a client serves nobody, but is found by all: "
                 "define a segment with its networks, or listen on a specific address"
             )
-        udp, tcp = _sockets(self._listener, self._reuse_port)
-        self.port = udp.getsockname()[1]
-        self._udp, self._tcp = UdpListener(udp, self._handler), TcpListener(tcp, self._handler)
+        tls, https = self._listener.tls, self._listener.https
+        tls_keys = Renewed.read(tls.keys, [DOT]) if tls else None
+        https_keys = Renewed.read(https.keys, ALPN) if https else None
+        if https:
+            prepare()
+        with ExitStack() as if_it_fails:
+            udp, tcp = sockets.pair(self._listener, self._reuse_port)
+            if_it_fails.callback(udp.close)
+            if_it_fails.callback(tcp.close)
+            self.port = udp.getsockname()[1]
+            listeners = [self._stream_listener(tcp, self._speak("tcp"))]
+            if tls:
+                sock = self._bound(tls.port, if_it_fails)
+                self.tls_port = sock.getsockname()[1]
+                listeners.append(self._stream_listener(sock, self._speak("dot"), tls_keys))
+            if https:
+                sock = self._bound(https.port, if_it_fails)
+                self.https_port = sock.getsockname()[1]
+                listeners.append(self._stream_listener(sock, self._service.speak, https_keys, MAX_STREAMS))
+            if_it_fails.pop_all()
+        self._udp, self._streams = UdpListener(udp, self._handler), listeners
         self._udp.start()
-        await self._tcp.start()
+        for listener in listeners:
+            await listener.start()
 
     async def stop(self) -> None:
         """Take no more queries, answer those in flight, and close."""
-        if self._udp is None or self._tcp is None:
+        if self._udp is None:
             return
         self._udp.stop_reading()
-        self._tcp.stop_reading()
+        for listener in self._streams:
+            listener.stop_reading()
         await self._handler.drain(_DRAIN)
-        await self._tcp.close(_LAST_WORDS)
+        await asyncio.gather(*(listener.close(_LAST_WORDS) for listener in self._streams))
         self._udp.close()
-        self._udp = self._tcp = None
+        self._udp, self._streams = None, []
 
     def settle(self) -> None:
         """Hand on what is counted and noted so far; this happens by itself within a moment."""
         self._handler.settle()
 
+    def _bound(self, port: int, if_it_fails: ExitStack) -> socket.socket:
+        sock = sockets.stream(self._listener, port, self._reuse_port)
+        if_it_fails.callback(sock.close)
+        return sock
 
-def _sockets(listener: Listener, reuse_port: bool) -> tuple[socket.socket, socket.socket]:
-    """A UDP and a TCP socket on one port; raises CannotListen. Port 0 means one that is free for both."""
-    for _ in range(_GUESSES if listener.port == 0 else 0):
-        with suppress(CannotListen):
-            return _pair(listener, reuse_port)
-    return _pair(listener, reuse_port)
+    def _speak(self, protocol: Protocol) -> Speak:
+        return lambda connection, _agreed: Framed(connection, self._handler, protocol)
 
-
-def _pair(listener: Listener, reuse_port: bool) -> tuple[socket.socket, socket.socket]:
-    udp = _bound(listener, listener.port, socket.SOCK_DGRAM, reuse_port)
-    try:
-        tcp = _bound(listener, udp.getsockname()[1], socket.SOCK_STREAM, reuse_port)
-    except CannotListen:
-        udp.close()
-        raise
-    return udp, tcp
-
-
-def _bound(listener: Listener, port: int, kind: socket.SocketKind, reuse_port: bool) -> socket.socket:
-    sock = socket.socket(socket.AF_INET6 if listener.address.version == 6 else socket.AF_INET, kind)
-    try:
-        sock.setblocking(False)
-        _set_options(sock, listener, kind, reuse_port)
-        sock.bind((str(listener.address), port))
-        if kind == socket.SOCK_STREAM:
-            sock.listen(_BACKLOG)
-    except OSError as fault:
-        sock.close()
-        raise CannotListen(_remedy(listener, port, kind, fault)) from fault
-    return sock
-
-
-def _set_options(sock: socket.socket, listener: Listener, kind: socket.SocketKind, reuse_port: bool) -> None:
-    if reuse_port:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    if kind == socket.SOCK_STREAM:  # on UDP this would let another process take the port over
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    if listener.address.version == 6:
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(not listener.address.is_unspecified))
-
-
-def _remedy(listener: Listener, port: int, kind: socket.SocketKind, fault: OSError) -> str:
-    protocol = "UDP" if kind == socket.SOCK_DGRAM else "TCP"
-    advice = {
-        "EADDRINUSE": f"another program has it (`ss -lnp 'sport = :{port}'` shows which): stop that one",
-        "EADDRNOTAVAIL": "no interface of this host has the address: correct it",
-        "EACCES": "ports below 1024 need privilege: grant CAP_NET_BIND_SERVICE",
-    }.get(errno.errorcode.get(fault.errno or 0, ""), "correct the address")
-    where = f"listening for DNS on `{listener.address}` port {port} ({protocol})"
-    return f"{where}: {fault.strerror}: {advice}, or change `listen.dns`"
+    def _stream_listener(
+        self, sock: socket.socket, speak: Speak, keys: Renewed | None = None, max_open: int = MAX_OPEN
+    ) -> StreamListener:
+        return StreamListener(
+            sock,
+            speak,
+            keys=keys,
+            trusted=self._listener.trusted,
+            accused=self._handler.accused,
+            max_open=max_open,
+        )

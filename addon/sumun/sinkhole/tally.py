@@ -150,15 +150,15 @@ class Tally:
         seen.last = at
         return b""
 
-    def incident(self, client: bytes, answer: Answer, at: datetime) -> bytes:
-        """The id of the event that an attempt over UDP is counted in, which is told in the answer; notes the attempt.
+    def incident(self, client: bytes, answer: Answer, at: datetime, protocol: Protocol = "udp") -> bytes:
+        """The id of the event that an attempt is counted in, which is told in the answer; notes the attempt.
 
         All that a client asks for anew within a second is one event: it has one id.
         """
         key = (client, answer)
         told = self._told_by_answer.get(key)
         if told is None:
-            told = self._told_by_answer[key] = self._telling(client.removeprefix(MAPPED), answer, "udp", at)
+            told = self._told_by_answer[key] = self._telling(client.removeprefix(MAPPED), answer, protocol, at)
             told.keys.append(key)
         told.times += 1
         told.last = at
@@ -173,15 +173,20 @@ class Tally:
         return told
 
     def batch(
-        self, answered: Sequence[tuple[bytes, Answer]], unsent: Iterable[int], at: datetime, seconds: float
+        self,
+        answered: Sequence[tuple[bytes, Answer]],
+        unsent: Iterable[int],
+        at: datetime,
+        seconds: float,
+        protocol: Protocol = "udp",
     ) -> None:
-        """All of the above for queries over UDP that were answered together, but for the ``unsent`` positions."""
+        """All of the above for queries that were answered together, but for the ``unsent`` positions."""
         self._soon()
         kinds: dict[Kind, int] = {}
         waiting = self._open
         for key in answered:
             answer = key[1]
-            kind = answer.kind or self.kind(answer, "udp")
+            kind = answer.kind or self.kind(answer, protocol)
             kinds[kind] = kinds.get(kind, 0) + 1
             if answer.attempt is not None and not answer.incident_at:
                 seen = waiting.get(key)
@@ -195,7 +200,15 @@ class Tally:
             self._answered[kind] += times
             observe(self._durations[kind.source], seconds, times)
         for position in unsent:
-            self._unsent[self.kind(answered[position][1], "udp")] += 1
+            self._unsent[self.kind(answered[position][1], protocol)] += 1
+
+    def bypass(self, segment: str, technique: str) -> None:
+        """Count an attempt to get round the filter that is no question."""
+        self._bypass(segment, technique)(1)
+
+    def concentrated(self, segment: str, share: float) -> None:
+        """Say how much of what a segment asks comes from one address."""
+        self._metrics.dns_one_client.labels(segment).set(share)
 
     def failure(self, segment: str, mode: str) -> None:
         """Count a verdict taken because the filter itself failed."""

@@ -40,6 +40,16 @@ class Metrics:
         self.dns_queries = counter("dns_queries_total", "Queries received", "segment", "protocol", "type")
         self.dns_responses = counter("dns_responses_total", "Responses sent", "segment", "rcode", "source")
         self.dns_response_duration = histogram("dns_response_duration_seconds", "Query to response", _NETWORK, "source")
+        self.dns_one_client = Gauge(
+            "sumun_dns_one_client_ratio",
+            "Part of a segment's queries within the hour that came from one address",
+            ["segment"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self.doh_refused = counter(
+            "dns_https_refused_total", "Requests of DNS over HTTPS that brought no query", "status"
+        )
         self.dns_upstream_duration = histogram(
             "dns_upstream_duration_seconds", "Question to an upstream until its answer", _NETWORK, "upstream", "outcome"
         )

@@ -36,7 +36,7 @@ _IDENTITY = re.compile(r"[a-z]+-[0-9]+")
 """An underscore would upset how prometheus_client reads its file names."""
 _SLOTS = 64
 """Processes of one identity at the same time; more is a fault somewhere else."""
-_KINDS = ("counter", "histogram", "gauge_livesum", "gauge_livemin")
+_KINDS = ("counter", "histogram", "gauge_livesum", "gauge_livemin", "gauge_livemax")
 _SIZE = 1 << 20
 """Octets reserved for a file at once: some five thousand series. Without blocks of their own, pages of a
 memory-mapped file end the process with SIGBUS on a full disk."""

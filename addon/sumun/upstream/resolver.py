@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -25,10 +26,12 @@ from sumun.upstream.cache import AddressCache, Found
 from sumun.upstream.datagram import ask_datagram
 from sumun.upstream.errors import UpstreamError
 from sumun.upstream.hedge import Budget, Pace
+from sumun.upstream.https import ALPN, HttpsPool
 from sumun.upstream.message import TC, flags_of
 from sumun.upstream.streams import StreamPool
 from sumun.upstream.system import RESOLV_CONF, Endpoint, SystemResolvers
 
+_SYSTEM = Upstream("system", Transport.SYSTEM)
 _MAX_AT_ONCE = 400
 """Questions on their way; each holds a socket, and hosts commonly allow 1,024 open files."""
 _MAX_WAITING = 2_000
@@ -40,13 +43,16 @@ _TRY_NEXT: Final = frozenset({Rcode.SERVFAIL, Rcode.REFUSED})
 _MAX_ADDRESSES = 16
 
 
+type Streams = StreamPool | HttpsPool
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """Where a question goes; ``label`` names it in metrics."""
 
     label: str
     upstream: Upstream
-    streams: StreamPool
+    streams: Streams
     mismatched: Callable[[], object]
     """Counts an answer that is none to what was asked."""
     pace: Pace = field(default_factory=Pace)
@@ -79,6 +85,8 @@ class Upstreams:
         self._budget = Budget()
         self._late: set[asyncio.Task[bytes]] = set()
         """Questions whose answer somebody else gave: they go on to tell how long their server takes."""
+        self._finders: Upstreams | None = None
+        """Who finds those that are known by their names."""
         self._servers: dict[Upstream, Server] = {}
         self._failed_at: dict[Upstream, float] = {}
         self._slots = asyncio.Semaphore(_MAX_AT_ONCE)
@@ -112,6 +120,8 @@ class Upstreams:
         await asyncio.gather(*self._late, return_exceptions=True)
         for server in self._servers.values():
             await server.streams.close()
+        if self._finders:
+            await self._finders.close()
 
     async def _find(self, name: DomainName) -> Found:
         families = (RdataType.A, RdataType.AAAA)
@@ -235,14 +245,44 @@ class Upstreams:
     def _server(self, label: str, upstream: Upstream) -> Server:
         if upstream not in self._servers:
             mismatched = self._metrics.dns_upstream_mismatched.labels(label).inc
-            streams = StreamPool(upstream, self._tls_for(upstream.transport), mismatched)
+            locate = partial(self._locate, upstream.host) if is_named(upstream) else None
+            pool = StreamPool(upstream, self._tls_for(upstream.transport), mismatched, locate)
+            streams = HttpsPool(pool) if upstream.transport is Transport.HTTPS else pool
             self._servers[upstream] = Server(label, upstream, streams, mismatched)
         return self._servers[upstream]
 
     def _tls_for(self, transport: Transport) -> ssl.SSLContext | None:
         if transport is Transport.UDP:
             return None
-        return self._tls or ssl.create_default_context()
+        context = self._tls or ssl.create_default_context()
+        if transport is Transport.HTTPS:
+            context.set_alpn_protocols(ALPN)
+        return context
+
+    async def _locate(self, host: str) -> list[str]:
+        """Addresses of a resolver that is known by its name: found by those that need none, else by the host's own."""
+        if self._finders is None:
+            able = tuple(upstream for upstream in self._configured if not is_named(upstream))
+            self._finders = Upstreams(
+                able or (_SYSTEM,),
+                metrics=self._metrics,
+                timeout=self._timeout,
+                ours=self._system.ours,
+                resolv_conf=self._system.path,
+            )
+        try:
+            return [str(address) for address in await self._finders.addresses(DomainName.parse(host))]
+        except UpstreamError as fault:
+            raise OSError(f"finding it: {fault}") from fault
+
+
+def is_named(upstream: Upstream) -> bool:
+    """Whether somebody has to be asked where this resolver is."""
+    try:
+        ip_address(upstream.host)
+    except ValueError:
+        return upstream.transport is not Transport.SYSTEM
+    return False
 
 
 async def _ask(server: Server, query: bytes, *, mixed_case: bool) -> bytes:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from sumun.config.settings import Transport, Upstream
+from sumun.upstream.http2 import authority
 from sumun.upstream.message import answers_question
 
 _MAX_IDLE = 8
@@ -29,6 +30,8 @@ class StreamPool:
     tls: ssl.SSLContext | None
     mismatched: Callable[[], object] = lambda: None
     """Called for an answer that does not match its question."""
+    locate: Callable[[], Awaitable[Sequence[str]]] | None = None
+    """Finds the addresses of a server that is known by its name; raises OSError. None: the host is an address."""
     _idle: list[Stream] = field(default_factory=list)
 
     async def ask(self, query: bytes) -> bytes:
@@ -38,7 +41,7 @@ class StreamPool:
         while self._idle:
             with suppress(OSError, EOFError, ValueError):
                 return await self._exchange(self._idle.pop(), exchange, query)
-        return await self._exchange(await self._connect(), exchange, query)
+        return await self._exchange(await self.connect(), exchange, query)
 
     async def _exchange(self, stream: Stream, exchange: Exchange, query: bytes) -> bytes:
         async with _closed_on_failure(stream):
@@ -46,21 +49,32 @@ class StreamPool:
             if not answers_question(reply, query):
                 self.mismatched()
                 raise OSError("an answer that does not match the question")
+        self.keep(stream)
+        return reply
+
+    def keep(self, stream: Stream) -> None:
+        """Take a connection that nobody uses, for the next question."""
         if len(self._idle) < _MAX_IDLE:
             self._idle.append(stream)
         else:
             stream[1].close()
-        return reply
 
-    async def _connect(self) -> Stream:
+    async def connect(self) -> Stream:
+        """A new connection; raises OSError with what the last address had to say."""
         name = self.upstream.tls_name or self.upstream.host
-        return await asyncio.open_connection(
-            self.upstream.host,
-            self.upstream.port,
-            ssl=self.tls,
-            server_hostname=name if self.tls else None,
-            limit=_MAX_HEADERS,
-        )
+        why: OSError = OSError(f"`{self.upstream.host}` has no address")
+        for host in await self.locate() if self.locate else (self.upstream.host,):
+            try:
+                return await asyncio.open_connection(
+                    host,
+                    self.upstream.port,
+                    ssl=self.tls,
+                    server_hostname=name if self.tls else None,
+                    limit=_MAX_HEADERS,
+                )
+            except OSError as fault:
+                why = fault
+        raise why
 
     def _with_id(self, query: bytes) -> bytes:
         """A random id; zero over HTTPS, where it would only defeat caches (RFC 8484, 4.1)."""
@@ -104,9 +118,8 @@ async def _closed_on_failure(stream: Stream) -> AsyncIterator[None]:
 
 
 def _post(upstream: Upstream, query: bytes) -> bytes:
-    host = upstream.tls_name or upstream.host
     head = (
-        f"POST {upstream.path or '/dns-query'} HTTP/1.1\r\nHost: {host}\r\n"
+        f"POST {upstream.path or '/dns-query'} HTTP/1.1\r\nHost: {authority(upstream)}\r\n"
         "Content-Type: application/dns-message\r\nAccept: application/dns-message\r\n"
         f"Content-Length: {len(query)}\r\n\r\n"
     )

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from sumun.cli import cli
 from sumun.cli.app import _COMMANDS
 from tests.support import configs
+from tests.support.certificates import self_signed
 
 FIVE_FAULTS = """\
 version: 1
@@ -49,6 +50,18 @@ def test_every_command_has_help_that_says_what_it_does() -> None:
         result = sumun(name, "--help")
         assert result.exit_code == 0
         assert len(result.stdout.splitlines()) > 6, name
+
+
+def test_check_looks_at_certificates(tmp_path: Path) -> None:
+    keys, path = self_signed(tmp_path), tmp_path / "sumun.yaml"
+    tls = f"{{port: 8853, certificate: {keys.certificate}, key: {keys.key}}}"
+    path.write_text(f"version: 1\nsegments: {{a: {{networks: [127.0.0.1]}}}}\nlisten: {{dns: {{tls: {tls}}}}}\n")
+    assert sumun("check", path).exit_code == 0
+    keys.key.chmod(0o644)
+    result = sumun("check", path)
+    assert result.exit_code == 1
+    assert "/listen/dns/tls: " in result.stderr
+    assert "is open to others than its owner (mode 0644): `chmod 600` it" in " ".join(result.stderr.split())
 
 
 def test_check_reports_all_faults_with_their_lines(tmp_path: Path) -> None:

@@ -60,3 +60,13 @@ def test_what_is_said(text: str, message: str) -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(Unreadable):
         assert 1 <= upstream(text).port <= 65535
+
+
+def test_an_address_and_the_name_of_its_certificate() -> None:
+    found = upstream("https://192.0.2.53:8443/q#dns.example")
+    assert found == Upstream(
+        "https://192.0.2.53:8443/q#dns.example", Transport.HTTPS, "192.0.2.53", 8443, tls_name="dns.example", path="/q"
+    )
+    assert upstream("https://[2001:db8::53]/q#dns.example").host == "2001:db8::53"
+    with pytest.raises(Unreadable, match="names its resolver twice"):
+        upstream("https://dns.example/q#other.example")

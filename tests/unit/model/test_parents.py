@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sumun.proxy.opening import Unreadable
-from sumun.proxy.parents import SIGNATURE, Header, forwarded, forwarded_in, header
+from sumun.model.parents import SIGNATURE, Header, Unreadable, forwarded, forwarded_in, header
 
 TRUSTED = (ip_network("192.0.2.0/24"),)
 V6 = b"PROXY TCP6 2001:db8::7 2001:db8::1 1 2\r\n"

@@ -1,6 +1,6 @@
 """Who the client is, where a proxy or a balancer stands before us: only what listed parents say is believed.
 
-PROXY protocol, version 1 and 2 (HAProxy, doc/proxy-protocol.txt), and X-Forwarded-For. Pure, as ``opening``.
+PROXY protocol, version 1 and 2 (HAProxy, doc/proxy-protocol.txt), and X-Forwarded-For.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from sumun.model.name import IPAddress, plain
 from sumun.model.rule import IPNetwork
-from sumun.proxy.opening import Unreadable
 
 SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 """How version 2 begins."""
@@ -21,8 +20,14 @@ _LINE = 107
 """Octets of the longest line of version 1."""
 _EXTRA = 2048
 """Octets of addresses and further fields of version 2 that are taken."""
+_IPV4, _IPV6 = (0x11, 0x12), (0x21, 0x22)
+"""Families of version 2, each over a stream and as a datagram."""
 _V1 = re.compile(rb"PROXY TCP([46]) ([0-9A-Fa-f.:]{2,39}) ([0-9A-Fa-f.:]{2,39}) ([0-9]{1,5}) ([0-9]{1,5})\r\n")
 _FORWARDED_FIELD = re.compile(rb"^X-Forwarded-For[ \t]*:[ \t]*([^\r\n]*?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+
+
+class Unreadable(Exception):
+    """No more bytes can make sense of this; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +100,8 @@ def _binary(data: bytes) -> Header | None:
     family, body = data[13], data[16:size]
     if command == 0 or family >> 4 == 0:
         return Header(None, size)
-    if family == 0x11 and len(body) >= 12:
+    if family in _IPV4 and len(body) >= 12:
         return Header(IPv4Address(body[:4]), size)
-    if family == 0x21 and len(body) >= 36:
+    if family in _IPV6 and len(body) >= 36:
         return Header(plain(IPv6Address(body[:16])), size)
     raise Unreadable("the PROXY header is of a kind that is not served")

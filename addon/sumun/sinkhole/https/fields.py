@@ -1,0 +1,160 @@
+"""Header fields of HTTP/2 (HPACK, RFC 7541): the general decoder, and a short way for what most requests look like.
+
+A client repeats itself: all fields but the path stand in the tables of the connection. Such a block changes nothing
+there and is read by looking up; every other goes to the ``hpack`` library, whose tables both use.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+
+from hpack import Decoder, HPACKError
+from hpack.huffman_table import HUFFMAN_COMPLETE, HUFFMAN_EMIT_SYMBOL, HUFFMAN_FAIL, HUFFMAN_TABLE
+from hpack.table import HeaderTable
+
+MAX_OCTETS = 16_384
+"""Of all fields together, as RFC 7541 counts them."""
+_MAX_FIELDS = 64
+_STATIC = [(b"", b""), *HeaderTable.STATIC_TABLE]
+_FOR_CONNECTIONS = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"})
+_PSEUDO = frozenset({b":method", b":scheme", b":authority", b":path"})
+_REQUIRED = frozenset({b":method", b":scheme", b":path"})
+
+type Field = tuple[bytes, bytes]
+
+
+class FieldFault(Exception):
+    """The block cannot be read, which ends the connection: its tables are not known any more."""
+
+
+class FieldReader:
+    """The fields of all requests of one connection."""
+
+    def __init__(self) -> None:
+        self._decoder = Decoder(max_header_list_size=MAX_OCTETS)
+
+    def read(self, block: bytes) -> list[Field]:
+        """The fields in order; raises FieldFault."""
+        fields = self._quickly(block)
+        if fields is not None:
+            return fields
+        try:
+            return [(bytes(name), bytes(value)) for name, value in self._decoder.decode(block, raw=True)]
+        except (HPACKError, IndexError, UnicodeError) as fault:
+            raise FieldFault(str(fault)) from None
+
+    def _quickly(self, block: bytes) -> list[Field] | None:
+        """None: the block changes the tables, or is long or odd in some way."""
+        if len(block) > 1024 or not block:
+            return None
+        dynamic = self._decoder.header_table.dynamic_entries
+        fields: list[Field] = []
+        at, end = 0, len(block)
+        while at < end:
+            octet = block[at]
+            index = octet & 0x7F if octet & 0x80 else octet & 0x0F
+            if index == 0 or (octet < 0x80 and (octet >= 0x20 or index == 0x0F)) or index == 0x7F:
+                return None
+            if index < 62:
+                found = _STATIC[index]
+            elif index - 62 < len(dynamic):
+                found = dynamic[index - 62]
+            else:
+                return None
+            at += 1
+            if octet < 0x80:
+                value = _literal(block, at)
+                if value is None:
+                    return None
+                found, at = (found[0], value[0]), value[1]
+            fields.append(found)
+        return fields
+
+
+def _literal(block: bytes, at: int) -> tuple[bytes, int] | None:
+    """The text at this place, and where the next thing is (RFC 7541, 5.2); None: let the general decoder look."""
+    if at + 1 >= len(block):
+        return None
+    huffman, length = block[at] & 0x80, block[at] & 0x7F
+    at += 1
+    if length == 0x7F:
+        if block[at] & 0x80:
+            return None  # longer than 254 octets
+        length += block[at]
+        at += 1
+    text = block[at : at + length]
+    if len(text) < length:
+        return None
+    if huffman:
+        plain = unhuffed(text)
+        return None if plain is None else (plain, at + length)
+    return text, at + length
+
+
+def prepare() -> None:
+    """Make the table of codes, which takes a tenth of a second, before somebody waits for it."""
+    _steps()
+
+
+_PREFIX, _MAX_PREFIXES = 10, 256
+_PREFIXES: dict[bytes, tuple[int, bytes]] = {}
+"""First octets of texts, to the state after them and what they say: paths of one resolver begin alike."""
+
+
+def unhuffed(text: bytes) -> bytes | None:
+    """Text in the code of RFC 7541, appendix B, an octet at a time; None: it is not."""
+    begun = step = _PREFIXES.get(text[:_PREFIX]) or _begun(text[:_PREFIX])
+    steps = _steps()
+    said = [(step := steps[step[0] << 8 | octet])[1] for octet in text[_PREFIX:]]
+    return begun[1] + b"".join(said) if step[0] in _ends() else None
+
+
+def _begun(text: bytes) -> tuple[int, bytes]:
+    step, steps = (0, b""), _steps()
+    said = [(step := steps[step[0] << 8 | octet])[1] for octet in text]
+    if len(_PREFIXES) >= _MAX_PREFIXES:
+        _PREFIXES.clear()
+    found = _PREFIXES[text] = step[0], b"".join(said)
+    return found
+
+
+_STATES = len(HUFFMAN_TABLE) // 16
+
+
+@cache
+def _steps() -> list[tuple[int, bytes]]:
+    """State and octet, to the next state and what is said by then."""
+    known = [_step(state, octet) for state in range(_STATES) for octet in range(256)]
+    return known + [(_STATES, b"")] * 256  # the last state is that of what is no text, for good
+
+
+def _step(state: int, octet: int) -> tuple[int, bytes]:
+    """Two steps of the library's automaton, which goes by four bits."""
+    out = bytearray()
+    for nibble in (octet >> 4, octet & 0xF):
+        state, flags, symbol = HUFFMAN_TABLE[state * 16 + nibble]
+        if flags & HUFFMAN_FAIL:
+            return _STATES, b""
+        if flags & HUFFMAN_EMIT_SYMBOL:
+            out.append(symbol)
+    return state, bytes(out)
+
+
+@cache
+def _ends() -> frozenset[int]:
+    """States in which a text may end: nothing is left but padding."""
+    return frozenset({0, *(state for state, flags, _ in HUFFMAN_TABLE if flags & HUFFMAN_COMPLETE)})
+
+
+@lru_cache(maxsize=128)
+def well_formed(names: tuple[bytes, ...]) -> bool:
+    """Whether a request may have fields of these names in this order (RFC 9113, 8.2 and 8.3)."""
+    pseudo = [name for name in names if name.startswith(b":")]
+    return (
+        len(names) <= _MAX_FIELDS
+        and list(names[: len(pseudo)]) == pseudo
+        and len(set(pseudo)) == len(pseudo)
+        and _REQUIRED <= set(pseudo) <= _PSEUDO
+        and not _FOR_CONNECTIONS & set(names)
+        and all(name and name == name.lower() for name in names)
+    )
