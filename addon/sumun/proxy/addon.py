@@ -16,8 +16,9 @@ from typing import Any
 from mitmproxy import ctx, http, tls
 from mitmproxy.exceptions import AddonHalt
 from mitmproxy.net.tls import starts_like_tls_record
+from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import NextLayer
-from mitmproxy.proxy.layers import HttpLayer
+from mitmproxy.proxy.layers import ClientTLSLayer, HttpLayer
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.modes import TransparentProxy
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
@@ -33,10 +34,13 @@ from sumun.proxy.failing import show_failures
 from sumun.proxy.forms import Forms
 from sumun.proxy.guard import GuardMode
 from sumun.proxy.http_point import HttpPoint
+from sumun.proxy.hygiene import Flaw
 from sumun.proxy.opening import Unreadable, client_hello
 from sumun.proxy.origin import Forbidden, NoWay, Origins
 from sumun.proxy.parents import forwarded, is_parent
-from sumun.proxy.ruling import CONNECT_PORT, GateRuling, objection
+from sumun.proxy.ruling import CONNECT_PORT, SMUGGLING, TLS_IN_TLS, GateRuling, objection
+from sumun.proxy.strict import Strictness
+from sumun.proxy.trailers import fit_to_origin
 from sumun.proxy.vetted import VettedAddress
 
 logger = logging.getLogger(__name__)
@@ -80,7 +84,9 @@ class SumunAddon:
         """Take the parts; ``options`` are set when mitmproxy runs an addon that it did not make its options for."""
         self.point = point
         self._forms = forms
-        self.addons = [forms] if forms else []
+        self.strictness = Strictness(self._refused_unread)
+        """To be added after whoever chooses layers."""
+        self.addons = [each for each in (forms, self.strictness if options else None) if each]
         """What mitmproxy calls after this: children of an addon."""
         self._origins = origins
         self._trusted = trusted
@@ -109,9 +115,10 @@ class SumunAddon:
         handler = ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id)
         if stream := stream_of(handler, flow):
             show_failures(stream, self.point.upstream_failed)
+            fit_to_origin(stream)
         facts = from_head(request.method, _path(request), request.headers.get("content-type", ""))
         settled = self.point.settle(flow, facts, whole=False)
-        if settled and not flow.response and _can_stream(request):
+        if settled and not flow.response:
             request.stream = True
             return
         buffer = bound_body(handler, flow, LIMIT)
@@ -194,11 +201,21 @@ class SumunAddon:
     # layers
 
     def next_layer(self, layer: NextLayer) -> None:
-        """Take what is inside a tunnel to port 53 for HTTP, like everything else: mitmproxy would relay it as DNS."""
+        """Take what is inside a tunnel for HTTP where mitmproxy would relay it as DNS, or open a second TLS inside."""
         context = layer.context
+        if layer.layer is not None:
+            return
+        is_tls = starts_like_tls_record(layer.data_client())
         to_dns = context.server.address is not None and context.server.address[1] in (53, 5353)
-        if to_dns and layer.layer is None and not starts_like_tls_record(layer.data_client()):
+        if is_tls and _inside_tls(context):
+            self.point.teller.bypass(translate.address(context.client.peername[0]), TLS_IN_TLS)
+            layer.layer = HttpLayer(context, HTTPMode.transparent)  # which it is not, and so is refused
+        elif to_dns and not is_tls:
             layer.layer = HttpLayer(context, HTTPMode.transparent)
+
+    def _refused_unread(self, context: Context, flaw: Flaw) -> None:
+        if flaw.is_smuggling:
+            self.point.teller.bypass(translate.address(context.client.peername[0]), SMUGGLING)
 
     # the gate's work in mitmproxy's own modes
 
@@ -293,9 +310,10 @@ def _gated(context: Any) -> bool:
     )
 
 
-def _can_stream(request: http.Request) -> bool:
-    """Whether the body can be passed on as it comes; an HTTP/2 body without a length could not be framed for HTTP/1."""
-    return not request.is_http2 or bool(translate.declared_size(request))
+def _inside_tls(context: Any) -> bool:
+    """Whether TLS was taken off already, with no HTTP (such as a CONNECT) in between."""
+    below = [layer for layer in context.layers if not isinstance(layer, NextLayer)]
+    return bool(below) and isinstance(below[-1], ClientTLSLayer)
 
 
 def _path(request: http.Request) -> str:

@@ -1,4 +1,4 @@
-"""Bounds that mitmproxy does not set: on request heads, and on bodies that wait for a decision.
+"""Bounds that mitmproxy does not set on bodies that wait for a decision.
 
 Reaches into mitmproxy's layers, which no hook shows; tests/contract/test_mitmproxy.py pins what is used.
 """
@@ -11,12 +11,9 @@ from collections.abc import Callable, Iterator
 from mitmproxy import http
 from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.layers.http import HttpLayer, HttpStream
-from mitmproxy.proxy.layers.http._http1 import Http1Server
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 from mitmproxy.proxy.utils import ReceiveBuffer
 
-HEAD = 64 * 1024
-"""Octets of an HTTP/1 request head; nginx and Apache take 8 to 32 KiB. (HTTP/2 has a bound of its own.)"""
 DISCARDED = 256 * 1024 * 1024
 """Octets of an upload that are read and thrown away, so that its sender sees the page, before the connection is cut."""
 
@@ -45,18 +42,6 @@ class BoundedBuffer(ReceiveBuffer):
         if self._received > self._discard:
             self._cut()
         return self
-
-
-class WatchedReader(asyncio.StreamReader):
-    """Ends the connection of a client whose request head does not end."""
-
-    handler: ProxyConnectionHandler | None = None
-
-    async def read(self, n: int = -1) -> bytes:
-        """Read on, if what was read before made sense."""
-        if self.handler and any(len(server.buf) > HEAD for server in _servers(self.handler)):
-            raise OSError("request head too long")
-        return await super().read(n)
 
 
 def bound_body(handler: ProxyConnectionHandler | None, flow: http.HTTPFlow, keep: int) -> BoundedBuffer | None:
@@ -91,10 +76,3 @@ def _http_layers(layers: list[Layer]) -> Iterator[HttpLayer]:
             for stream in layer.streams.values():
                 inner = stream.context.layers
                 yield from _http_layers(inner[inner.index(stream) + 1 :] if stream in inner else [])
-
-
-def _servers(handler: ProxyConnectionHandler) -> Iterator[Http1Server]:
-    for layer in _http_layers(handler.layer.context.layers):
-        server = layer.connections.get(handler.client)
-        if isinstance(server, Http1Server) and server.request is None:
-            yield server

@@ -22,7 +22,6 @@ from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance,
 from mitmproxy.proxy.mode_specs import ProxyMode
 
 from sumun.config.settings import Leading
-from sumun.proxy.bounds import WatchedReader
 from sumun.proxy.caller import Attend, Caller, plain_address
 from sumun.proxy.destination import Destination
 from sumun.proxy.transparent import original, prepare
@@ -164,9 +163,8 @@ class _Handler(ProxyConnectionHandler):
     They would log a traceback and leave the client waiting: request trailers, which are not implemented, do that.
     """
 
-    def __init__(self, reader: WatchedReader, writer: asyncio.StreamWriter, mode: GuardMode) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mode: GuardMode) -> None:
         super().__init__(ctx.master, reader, writer, ctx.options, mode)  # type: ignore[no-untyped-call] # mitmproxy leaves it so
-        reader.handler = self
 
     def log(self, message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
         if level < logging.ERROR:
@@ -178,9 +176,9 @@ class _Handler(ProxyConnectionHandler):
             writer.transport.abort()
 
 
-async def _streams(caller: Caller) -> tuple[WatchedReader, asyncio.StreamWriter]:
+async def _streams(caller: Caller) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     loop = asyncio.get_running_loop()
-    reader = WatchedReader(loop=loop)
+    reader = asyncio.StreamReader(loop=loop)
     sock, said = caller.release()
     caller.watch.drop(sock.fileno())  # asyncio watches it from here on
     sock = socket.socket(fileno=sock.detach())

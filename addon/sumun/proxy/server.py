@@ -180,7 +180,7 @@ class Proxy:
             point=self._point, origins=self._origins, forms=self._forms, trusted=self._settings.trusted_parents
         )
         # ours before the two whose choices it overrides
-        master.addons.add(self._manager, addon, next_layer.NextLayer(), tlsconfig.TlsConfig(), ready)
+        master.addons.add(self._manager, addon, next_layer.NextLayer(), addon.strictness, tlsconfig.TlsConfig(), ready)
         # our listeners are not mitmproxy's to start: it would only log that one failed
         master.options.update(**mitmproxy_options(self._settings, self._ca_folder), mode=[])
         self._master, self._running = master, asyncio.create_task(master.run())

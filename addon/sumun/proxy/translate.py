@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
@@ -14,9 +13,9 @@ from sumun.content.llm_request import LlmRequest
 from sumun.model.name import DomainName, InvalidName, IPAddress, parse_host, plain
 from sumun.model.request import UNKNOWN, AccessRequest
 from sumun.pages.render import Asked
+from sumun.proxy.hygiene import request_flaw
 from sumun.proxy.opening import authority
 
-_FORBIDDEN_OCTETS = re.compile(rb"[\x00\r\n]")
 TOLD = "sumun.client"
 """Key in a flow's metadata: the client's address, where a listed parent told it."""
 _HOSTS = 8
@@ -38,6 +37,8 @@ class Authorities:
 
     hosts: tuple[DomainName | IPAddress, ...]
     problem: Problem | None = None
+    stated: DomainName | IPAddress | None = None
+    """The one that the request itself names, where it is sound."""
 
 
 def client_address(flow: http.HTTPFlow) -> IPAddress:
@@ -73,7 +74,7 @@ def authorities(flow: http.HTTPFlow) -> Authorities:
         return Authorities(hosts, Problem.HOST_MISMATCH)
     if stated and carried and not _fits(stated[0], carried):
         return Authorities(hosts, Problem.MISDIRECTED if request.is_http2 else Problem.HOST_MISMATCH)
-    return Authorities(hosts)
+    return Authorities(hosts, stated=stated[0] if stated else None)
 
 
 def _carried(flow: http.HTTPFlow) -> tuple[DomainName | IPAddress, ...]:
@@ -100,11 +101,9 @@ def _fits(stated: DomainName | IPAddress, carried: tuple[DomainName | IPAddress,
 
 
 def malformed(request: http.Request) -> bool:
-    """Whether a field has an octet that ends lines somewhere (RFC 9110, 5.5): mitmproxy would pass it on."""
-    fields = request.headers.fields
-    if any(_FORBIDDEN_OCTETS.search(name) or _FORBIDDEN_OCTETS.search(value) for name, value in fields):
-        return True
-    return bool(_FORBIDDEN_OCTETS.search(request.data.path)) or request.method.upper() == "PRI"
+    """Whether another server could read it in another way: mitmproxy would pass it on."""
+    data = request.data
+    return bool(request_flaw(data.method, data.path, data.headers.fields, is_http2=request.is_http2))
 
 
 def access_requests(
