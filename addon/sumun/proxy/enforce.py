@@ -58,6 +58,8 @@ def name_plainly(request: http.Request, host: DomainName | IPAddress) -> None:
         request.authority = _spelt(request.authority, host)
     if "host" in request.headers:
         request.headers["host"] = _spelt(request.headers["host"], host)
+    elif not request.is_http2:  # HTTP/1.0, and the host stood in the target
+        request.headers.insert(0, "Host", _spelt(f":{request.port}" if request.port != 80 else "", host))
 
 
 def _spelt(authority: str, host: DomainName | IPAddress) -> str:

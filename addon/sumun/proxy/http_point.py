@@ -91,8 +91,8 @@ class HttpPoint:
             return True
         if not whole and (self._body_matters(flow, ruling.outcome) or may_be_unknown_api(flow, ruling)):
             return False
-        if said.stated:
-            enforce.name_plainly(flow.request, said.stated)
+        if said.judged:
+            enforce.name_plainly(flow.request, said.judged)
         if whole and is_unknown_api(flow, ruling, facts):
             self.teller.metrics.llm_apis_discovered.labels(ruling.outcome.segment).inc()
             case = replace(case, ruling=as_unknown_api(policy, ruling, at=at))

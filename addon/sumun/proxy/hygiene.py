@@ -14,7 +14,8 @@ type Field = tuple[bytes, bytes]
 """Name and value as they came."""
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_LINE = rb"(%b) ([!-~\x80-\xff]+) (HTTP/1\.[01])\r\n" % _TOKEN
+_LINE = rb"(%b) ([!\"$-~\x80-\xff]+) (HTTP/1\.[01])\r\n" % _TOKEN
+"""No `#`: it ends a target for some, and not for others (RFC 9112, 3.2)."""
 _HEAD = re.compile(_LINE + rb"(?:%b:[\t -~\x80-\xff]*\r\n)*\r\n" % _TOKEN)
 _REQUEST_LINE = re.compile(_LINE)
 _BEGINNING = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]")
@@ -25,7 +26,8 @@ _FRAMING = re.compile(
 )
 _NAME = re.compile(_TOKEN)
 _VALUE = re.compile(rb"[\t -~\x80-\xff]*")
-_TARGET = re.compile(rb"/[!-~\x80-\xff]*")
+_TARGET = re.compile(rb"/[!\"$-~\x80-\xff]*")
+_HOST = re.compile(rb"\r\nhost:", re.IGNORECASE)
 _LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
 _KEPT = {b"host", b"content-length", b"transfer-encoding", b"authorization", b"cookie"}
 """Fields that no Connection field may declare to be of this hop: the next server would drop them."""
@@ -38,12 +40,13 @@ class Flaw(StrEnum):
 
     LINE = "the request line is malformed"
     FIELDS = "a header field is malformed"
+    HOST = "it names no host"
     FRAMING = "the end of the body can be read in two ways"
 
     @property
     def is_smuggling(self) -> bool:
         """Whether no honest client does this: the request line makes sense, and what follows is ambiguous."""
-        return self is not Flaw.LINE
+        return self in (Flaw.FIELDS, Flaw.FRAMING)
 
 
 def early_flaw(data: bytes) -> Flaw | None:
@@ -61,8 +64,11 @@ def head_flaw(head: bytes) -> Flaw | None:
     match = _HEAD.fullmatch(head)
     if match is None:
         return Flaw.FIELDS if _REQUEST_LINE.match(head) else Flaw.LINE
+    current = match[3] == b"HTTP/1.1"
+    if current and not _HOST.search(head):
+        return Flaw.HOST  # RFC 9112, 3.2
     fields = _FRAMING.findall(head)
-    return framing_flaw(fields, takes_chunks=match[3] == b"HTTP/1.1") if fields else None
+    return framing_flaw(fields, takes_chunks=current) if fields else None
 
 
 def request_flaw(method: bytes, target: bytes, fields: Iterable[Field], *, is_http2: bool) -> Flaw | None:

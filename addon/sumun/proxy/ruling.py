@@ -118,8 +118,10 @@ def _requests(client: IPAddress, hosts: list[DomainName | IPAddress], port: int)
 
 
 def _contradict(destination: Destination | None, server_name: DomainName | IPAddress | None) -> bool:
-    """A name for an address literal is more knowledge; another name is a contradiction."""
-    if destination is None or server_name is None or destination.address is not None:
+    """A name for an address literal is more knowledge; another name, or another address, is a contradiction."""
+    if destination is None or server_name is None:
+        return False
+    if destination.address is not None and isinstance(server_name, DomainName):
         return False
     return destination.host != server_name
 

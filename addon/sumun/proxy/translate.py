@@ -10,11 +10,11 @@ from urllib.parse import unquote
 from mitmproxy import http
 
 from sumun.content.llm_request import LlmRequest
-from sumun.model.name import DomainName, InvalidName, IPAddress, parse_host, plain
+from sumun.model.name import DomainName, InvalidName, IPAddress, plain
 from sumun.model.request import UNKNOWN, AccessRequest
 from sumun.pages.render import Asked
 from sumun.proxy.hygiene import request_flaw
-from sumun.proxy.opening import authority
+from sumun.proxy.opening import authority, web_host
 
 TOLD = "sumun.client"
 """Key in a flow's metadata: the client's address, where a listed parent told it."""
@@ -37,8 +37,8 @@ class Authorities:
 
     hosts: tuple[DomainName | IPAddress, ...]
     problem: Problem | None = None
-    stated: DomainName | IPAddress | None = None
-    """The one that the request itself names, where it is sound."""
+    judged: DomainName | IPAddress | None = None
+    """The one that the request is for, where it is sound."""
 
 
 def client_address(flow: http.HTTPFlow) -> IPAddress:
@@ -53,7 +53,7 @@ def address(text: str) -> IPAddress:
 
 def host(text: str) -> DomainName | IPAddress:
     """Read a host as mitmproxy holds it, an IPv6 address without brackets; raises InvalidName."""
-    return parse_host(f"[{text}]" if ":" in text and not text.startswith("[") else text)
+    return web_host(f"[{text}]" if ":" in text and not text.startswith("[") else text)
 
 
 def authorities(flow: http.HTTPFlow) -> Authorities:
@@ -74,7 +74,7 @@ def authorities(flow: http.HTTPFlow) -> Authorities:
         return Authorities(hosts, Problem.HOST_MISMATCH)
     if stated and carried and not _fits(stated[0], carried):
         return Authorities(hosts, Problem.MISDIRECTED if request.is_http2 else Problem.HOST_MISMATCH)
-    return Authorities(hosts, stated=stated[0] if stated else None)
+    return Authorities(hosts, judged=stated[0] if stated else carried[-1] if carried else None)
 
 
 def _carried(flow: http.HTTPFlow) -> tuple[DomainName | IPAddress, ...]:
@@ -83,7 +83,7 @@ def _carried(flow: http.HTTPFlow) -> tuple[DomainName | IPAddress, ...]:
     if opened_for := flow.server_conn.address:
         found.append(host(opened_for[0]))
     if server_name := flow.client_conn.sni:
-        found.append(parse_host(server_name))
+        found.append(web_host(server_name))
     return tuple(dict.fromkeys(found))
 
 
