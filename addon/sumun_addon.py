@@ -3,6 +3,6 @@
 For trying; a network should rely on ``sumun proxy``, which no change of a file can unload.
 """
 
-from sumun.bootstrap import mitmproxy_addons
+from sumun.bootstrap.inside_mitmproxy import mitmproxy_addons
 
 addons = mitmproxy_addons()

@@ -346,7 +346,7 @@ def test_a_client_that_does_not_trust_our_authority_is_recorded(tmp_path: Path) 
             "--cacert", str(tmp_path / "origin-ca.pem"), f"https://chat.deepseek.com:{origin.port}/", client=BLOCKED
         )
         assert answer.code == 60
-        event = await asyncio.wait_for(filter_.events.next(), 5)
+        event = await asyncio.wait_for(filter_.events.next(), 30)
         assert (event.point, event.verdict, event.data_exposed) == (Point.GATE, Verdict.CLOSED, DataExposed.NONE)
         assert event.outcome.segment == "military"
         assert origin.connections == 0

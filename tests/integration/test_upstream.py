@@ -84,7 +84,7 @@ def test_the_next_resolver_is_asked_and_the_dead_one_later_last() -> None:
         async with (
             serving(silent) as dead,
             serving(ZONE) as alive,
-            asking(dead.upstream("dead"), alive.upstream("alive"), registry=registry, timeout=0.5) as it,
+            asking(dead.upstream("dead"), alive.upstream("alive"), registry=registry, timeout=2) as it,
         ):
             await it.ask(query())
             await it.ask(query())

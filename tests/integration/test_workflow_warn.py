@@ -93,7 +93,7 @@ def test_another_process_knows_it_and_a_restart_changes_nothing(tmp_path: Path) 
             async with serving(tmp_path, warned(), names) as one, serving(tmp_path, warned(), names) as other:
                 assert (await confirm(one, url)).status == 303
                 running = asyncio.create_task(other.watch.run())
-                async with asyncio.timeout(1):
+                async with asyncio.timeout(20):  # four looks a second
                     while not other.watch.current:  # noqa: ASYNC110 - the watch has no event to wait for
                         await asyncio.sleep(0.01)
                 running.cancel()

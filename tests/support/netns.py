@@ -62,7 +62,7 @@ class Net:
         resolv = Path("/etc/netns") / name / "resolv.conf"
         resolv.parent.mkdir(parents=True)
         server = RESOLVER_ADDRESS if role == "filter" else FILTER_ADDRESS
-        resolv.write_text(f"nameserver {server}\noptions timeout:2 attempts:1\n")
+        resolv.write_text(f"nameserver {server}\noptions timeout:5 attempts:2\n")
         return name
 
     def link(self, left: str, right: str, left_address: str, right_address: str, device: str) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path as FilePath
 
 from sumun.config.document import Path
 from sumun.config.fault import Unreadable, did_you_mean, quoted
-from sumun.config.raw import RawConfig, RawList
+from sumun.config.raw import RawConfig
+from sumun.config.raw_list import RawList
 from sumun.config.rules import Report
 from sumun.config.surroundings import Surroundings
 from sumun.config.values import list_url

@@ -11,14 +11,10 @@ from sumun.config.configuration import Config
 from sumun.config.document import read_document
 from sumun.config.fault import ConfigError, Fault
 from sumun.config.lists import check_lists, doubtful_lists
-from sumun.config.raw import (
-    RawConfig,
-    RawList,
-    RawOrganisation,
-    RawProxyPolicy,
-    RawResolver,
-    RawTransparentListener,
-)
+from sumun.config.raw import RawConfig, RawOrganisation
+from sumun.config.raw_list import RawList
+from sumun.config.raw_listen import RawResolver, RawTransparentListener
+from sumun.config.raw_segment import RawProxyPolicy
 from sumun.config.rules import Known, Report, build_exemption, build_rule
 from sumun.config.settings import (
     Listen,

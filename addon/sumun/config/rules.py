@@ -11,7 +11,7 @@ from sumun.config import moments
 from sumun.config.document import Path
 from sumun.config.fault import did_you_mean, quoted
 from sumun.config.moments import Moment
-from sumun.config.raw import RawDomain, RawExemption, RawHours, RawRule
+from sumun.config.raw_rule import RawDomain, RawExemption, RawHours, RawRule
 from sumun.config.values import pattern
 from sumun.model.rule import Conditions, Exemption, Rule
 from sumun.model.schedule import Hours, Schedule

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
 from functools import lru_cache
 from ipaddress import ip_address
+from types import coroutine
 from typing import Any
 
 from sumun.model.name import IPAddress, plain
@@ -25,10 +27,20 @@ client might not see our last word."""
 
 
 class Caller:
-    """One accepted connection; ``attend`` runs as its task."""
+    """One accepted connection, and the course of what is done with it until it is spliced or closed.
 
-    task: asyncio.Task[None]
-    """Attends to it, until it is spliced or closed."""
+    The course is a coroutine, driven from here by the events of its sockets: by asyncio it would need a task, and a
+    future for each wait, which was an eighth of what a tunnel costs. So it may await futures and tasks, but nothing
+    that must itself run in a task, such as ``asyncio.timeout``.
+    """
+
+    __slots__ = (
+        "_awaited", "_course", "_deadline", "_fd", "_fresh", "_gone", "_on_over", "_said", "_sock", "_waiting",
+        "_watched", "client", "ended", "here", "original", "over", "transport", "watch",
+    )  # fmt: skip
+
+    _course: Coroutine[Any, Any, None]
+    _on_over: Callable[[Caller], None]
 
     def __init__(self, watch: Watch, sock: socket.SocketType, client: IPAddress, here: IPAddress) -> None:
         self.client = client
@@ -36,6 +48,8 @@ class Caller:
         """The address of ours at which it arrived."""
         self.ended = False
         """Whether the client has said its last word."""
+        self.over = False
+        """Whether the course has come to its end."""
         self.original: Destination | None = None
         """Where the client was going when the firewall led it here."""
         self.transport: asyncio.WriteTransport | None = None
@@ -43,32 +57,61 @@ class Caller:
         self.watch = watch
         self._sock = sock
         self._fd = sock.fileno()
+        self._fresh = True
+        """Whether nobody has looked yet if it has said something: it may have, before it was accepted."""
         self._watched = False
         self._said = b""
-        self._waiter: asyncio.Future[None] | None = None
-        self._deadline = 0.0
+        self._waiting = False
+        """Whether the course waits for the next words."""
+        self._deadline = math.inf
+        self._awaited: asyncio.Future[Any] | None = None
+        self._gone: asyncio.Future[None] | None = None
 
-    async def read[T](self, parse: Callable[[bytes], T | None], *, within: float) -> T:
-        """Wait until ``parse`` makes something of what was said; raises Unreadable, or TimeoutError after seconds.
+    def begin(self, attend: Attend, on_over: Callable[[Caller], None]) -> None:
+        """Set out; ``on_over`` is told of the end."""
+        self._course, self._on_over = attend(self), on_over
+        self.go_on()
+
+    def go_on(self, _: object = None) -> None:
+        """Go on: what the course has waited for is there."""
+        self._awaited = None
+        self._advance(self._course.send, None)
+
+    async def pause(self, within: float) -> None:
+        """Wait until ``go_on``; raises TimeoutError after so many seconds.
 
         It is the regular look of ``expire`` that ends the waiting: a timer for every connection would cost more than
         most connections.
         """
-        loop = asyncio.get_running_loop()
-        self._deadline = loop.time() + within
-        while (result := parse(self._said)) is None:
-            if self.ended or len(self._said) >= LIMIT:
-                raise Unreadable("the client stopped short" if self.ended else "the client never came to the point")
-            if not self._receive():
-                self._waiter = loop.create_future()
-                self._listen()
-                await self._waiter
+        self._deadline = asyncio.get_running_loop().time() + within
+        try:
+            await _turn()
+        finally:
+            self._deadline = math.inf
+
+    async def read[T](self, parse: Callable[[bytes], T | None], *, within: float) -> T:
+        """Wait until ``parse`` makes something of what was said; raises Unreadable, or TimeoutError after seconds."""
+        result = parse(self._said)
+        return await self._wait_for(parse, within) if result is None else result
+
+    async def _wait_for[T](self, parse: Callable[[bytes], T | None], within: float) -> T:
+        self._deadline = asyncio.get_running_loop().time() + within
+        try:
+            while (result := parse(self._said)) is None:
+                if self.ended or len(self._said) >= LIMIT:
+                    raise Unreadable("the client stopped short" if self.ended else "the client never came to the point")
+                if not self._has_spoken_before():
+                    self._listen()
+                    self._waiting = True
+                    await _turn()
+        finally:
+            self._deadline, self._waiting = math.inf, False
         return result
 
     def expire(self, now: float) -> None:
         """End the waiting if its time is over."""
-        if self._waiter and not self._waiter.done() and now > self._deadline:
-            self._waiter.set_exception(TimeoutError())
+        if now > self._deadline:
+            self._advance(self._course.throw, TimeoutError())
 
     @property
     def silent(self) -> bool:
@@ -108,8 +151,30 @@ class Caller:
         """End it now, whoever has it."""
         if self.transport:
             self.transport.abort()
-        else:
-            self.task.cancel()
+        elif self._awaited:
+            self._awaited.cancel()
+        elif not self.over:
+            self._advance(self._course.throw, asyncio.CancelledError())
+
+    async def gone(self) -> None:
+        """Wait for the end."""
+        if not self.over:
+            self._gone = self._gone or asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._gone)
+
+    def _advance(self, step: Callable[[Any], Any], argument: object) -> None:
+        try:
+            awaited = step(argument)
+        except (StopIteration, asyncio.CancelledError):
+            self.over = True
+            self._on_over(self)
+            if self._gone:
+                self._gone.set_result(None)
+            return
+        if awaited is not None:  # a future: the resolver's, say, or that of mitmproxy's task
+            awaited._asyncio_future_blocking = False  # what a task tells a future too
+            awaited.add_done_callback(self.go_on)
+            self._awaited = awaited
 
     def _listen(self) -> None:
         if not self._watched:
@@ -122,8 +187,14 @@ class Caller:
         if self.ended or len(self._said) >= LIMIT:
             self._watched = False
             self.watch.drop(self._fd)
-        if self._waiter and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._waiting:
+            self._waiting = False
+            self.go_on()
+
+    def _has_spoken_before(self) -> bool:
+        """Look once without being told; later it would nearly always be in vain."""
+        fresh, self._fresh = self._fresh, False
+        return fresh and self._receive()
 
     def _receive(self) -> bool:
         """Whether something came, the end included."""
@@ -133,9 +204,15 @@ class Caller:
             return False
         except OSError:
             data = b""
-        self._said += data
+        self._said = self._said + data if self._said else data
         self.ended = not data
         return True
+
+
+@coroutine
+def _turn() -> Generator[None]:
+    """Let others have their turn, until somebody goes on."""
+    yield
 
 
 @lru_cache(maxsize=8192)

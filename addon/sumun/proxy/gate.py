@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from sumun.model.name import DomainName, IPAddress
 from sumun.model.rule import IPNetwork
-from sumun.model.segment import Handling, ProxyPolicy
+from sumun.model.segment import Handling
 from sumun.model.verdict import DataExposed, Point, Verdict
 from sumun.proxy.caller import Caller
 from sumun.proxy.destination import Destination
@@ -46,7 +47,7 @@ SERVER_FIRST = 2.0
 _ALERT = bytes((0x15, 3, 3, 0, 2, 2, 49))
 """A fatal TLS alert `access_denied` (RFC 8446, 6.2): the client learns at once that it need not wait."""
 
-type HandOver = Callable[[Caller, Destination | None], Awaitable[None]]
+type HandOver = Callable[[Caller, Destination | None], Coroutine[Any, Any, None]]
 """Lets mitmproxy go on with a connection: towards a destination, or (None) as an HTTP proxy."""
 
 
@@ -70,13 +71,15 @@ class Gate:
         """Whether clients are told how to use the proxy: on its own port only, where nobody means another host."""
         return bool(self.certificate)
 
-    async def attend(self, caller: Caller) -> None:
+    def attend(self, caller: Caller) -> Coroutine[Any, Any, None]:
         """Serve one connection until it is spliced, handed over or closed; never raises what a client can cause."""
-        await _Visit(self, caller).run()
+        return _Visit(self, caller).run()
 
 
 class _Visit:
     """One connection at the gate."""
+
+    __slots__ = ("_addresses", "_caller", "_destination", "_gate", "_ruling", "_server_name")
 
     def __init__(self, gate: Gate, caller: Caller) -> None:
         self._gate = gate
@@ -153,8 +156,8 @@ class _Visit:
             why = "the filter could not check this" if ruling.failure else "this network may not use this proxy"
             return self._end(ruling.verdict, words.forbidden(why))
         if ruling.verdict is Verdict.SPLICED:
-            ports = self._how.connect_ports | words.ports
-            if destination.port not in ports and not self._gate.origins.has_internal:
+            is_open = destination.port in ruling.how.connect_ports or destination.port in words.ports
+            if not is_open and not self._gate.origins.has_internal:
                 return self._refuse_port(destination.port, words)
             try:
                 self._addresses = await self._gate.origins.addresses(destination, here=self._caller.here)
@@ -162,7 +165,7 @@ class _Visit:
                 return self._end(Verdict.REFUSED, words.forbidden(str(error)))
             except NoWay as error:
                 return self._end(Verdict.CLOSED, words.unreachable(str(error)))
-            if destination.port not in ports and not self._gate.origins.are_internal(self._addresses):
+            if not is_open and not self._gate.origins.are_internal(self._addresses):
                 return self._refuse_port(destination.port, words)
         self._caller.say(words.established)
         inner = await self._first_inside()
@@ -207,10 +210,11 @@ class _Visit:
     async def _tls(self) -> None:
         hello = await self._caller.read(client_hello, within=OPENING_TIME)
         self._server_name = hello.server_name
-        verdict = self._rule().verdict
+        ruling = self._rule()
+        verdict = ruling.verdict
         if self._destination is None and hello.server_name is not None:
             self._destination = Destination(hello.server_name, 443)  # sinkholed or steered to us
-        if verdict is Verdict.SPLICED and (why := self._objection()):
+        if verdict is Verdict.SPLICED and (why := self._objection(ruling)):
             self._end(Verdict.REFUSED, _ALERT, bypass=why)
         elif verdict is Verdict.SPLICED and self._destination:
             await self._splice(self._destination)
@@ -226,18 +230,14 @@ class _Visit:
         return self._destination
 
     @property
-    def _how(self) -> ProxyPolicy:
-        return self._gate.teller.proxy_policy(self._caller.client)
-
-    @property
     def _passes_other_protocols(self) -> bool:
         ruling = self._ruling or self._rule()
-        return ruling.verdict is Verdict.SPLICED and self._how.other_protocols is Handling.ALLOW
+        return ruling.verdict is Verdict.SPLICED and ruling.how.other_protocols is Handling.ALLOW
 
-    def _objection(self) -> str | None:
+    def _objection(self, ruling: GateRuling) -> str | None:
         if self._destination and self._destination.host == self._server_name:
             return None
-        why = objection(self._how, self._destination, self._server_name)
+        why = objection(ruling.how, self._destination, self._server_name)
         literal = self._destination.address if self._destination else None
         if why == ADDRESS_LITERAL and literal and self._gate.origins.are_internal([literal]):
             return None
@@ -259,7 +259,7 @@ class _Visit:
                 if destination.address not in addresses:
                     self._gate.teller.bypass(self._caller.client, ADDRESS_MISMATCH)
             addresses = addresses or await self._gate.origins.addresses(destination, here=here)
-            origin = await dial(self._gate.watch, addresses, destination.port)
+            origin = await dial(self._caller, addresses, destination.port)
         except Forbidden:
             return self._end(Verdict.REFUSED, _ALERT)
         except NoWay:
@@ -287,7 +287,7 @@ class _Visit:
 
     async def _hand_over(self, destination: Destination | None) -> None:
         self._gate.teller.connection(self._ruling, self._caller.client, Verdict.INTERCEPTED)
-        await self._gate.hand_over(self._caller, destination)
+        await asyncio.create_task(self._gate.hand_over(self._caller, destination))  # mitmproxy's code needs a task
 
     def _end(self, verdict: Verdict, last_word: bytes = b"", *, bypass: str | None = None) -> None:
         self._caller.close(last_word)

@@ -22,6 +22,7 @@ from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance,
 from mitmproxy.proxy.mode_specs import ProxyMode
 
 from sumun.config.settings import Leading
+from sumun.model.name import IPAddress
 from sumun.proxy.caller import Attend, Caller, plain_address
 from sumun.proxy.destination import Destination
 from sumun.proxy.transparent import original, prepare
@@ -63,6 +64,8 @@ class GuardInstance(ServerInstance[GuardMode]):
     leading: Leading | None = None
     """For connections that the firewall leads here."""
     _listening: socket.socket | None = None
+    _here: IPAddress | None = None
+    """Where clients arrive, if it can be one address only: then no connection need be asked."""
 
     @classmethod
     def on(cls, address: Address, manager: ServerManager) -> GuardInstance:
@@ -88,6 +91,8 @@ class GuardInstance(ServerInstance[GuardMode]):
     async def _start(self) -> None:
         host, port = self.mode.listen_host(""), self.mode.listen_port(0)
         self._listening = _listener(str(host), port or 0, self.leading, reuse_port=self.reuse_port)
+        here = plain_address(self._listening.getsockname()[0])
+        self._here = None if here.is_unspecified or self.leading else here
         self.watch.add(self._listening.fileno(), READ, self._accept)
 
     async def _stop(self) -> None:
@@ -114,15 +119,12 @@ class GuardInstance(ServerInstance[GuardMode]):
                 self._begin(sock, address[0])
 
     def _begin(self, sock: socket.SocketType, client: str) -> None:
-        caller = Caller(self.watch, sock, plain_address(client), plain_address(sock.getsockname()[0]))
+        caller = Caller(self.watch, sock, plain_address(client), self._here or plain_address(sock.getsockname()[0]))
         if self.leading:
             caller.original = original(sock, self.leading)
-        self.callers.add(caller)  # before the task, which may run, and end, at once
-        caller.task = asyncio.Task(self.attend(caller), loop=asyncio.get_running_loop(), eager_start=True)
-        if caller.task.done():
-            self.callers.discard(caller)
-        else:
-            caller.task.add_done_callback(lambda _: self.callers.discard(caller))
+        caller.begin(self.attend, self.callers.discard)
+        if not caller.over:
+            self.callers.add(caller)
 
     def _cannot_accept(self, error: OSError) -> None:
         """Wait for better times: out of descriptors or memory, the connection would be told of again at once."""

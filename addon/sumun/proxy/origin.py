@@ -8,11 +8,13 @@ import os
 import socket
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache, partial
 
 from sumun.model.name import IPAddress
+from sumun.proxy.caller import Caller
 from sumun.proxy.destination import Destination, Vetting, usable
 from sumun.proxy.ports import Resolver
-from sumun.proxy.watch import WRITE, Watch
+from sumun.proxy.watch import BROKEN, HUNG_UP, WRITE
 from sumun.upstream.errors import UpstreamError
 
 DIAL_TIME = 8.0
@@ -24,6 +26,10 @@ VETTED = 8192
 PATIENCE = 0.25
 """Seconds until the next address is tried beside those that have not answered (RFC 8305, 8: 250 ms)."""
 _STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
+
+
+type _Vetted = tuple[tuple[IPAddress, ...], IPAddress | None, tuple[IPAddress, ...], str]
+"""Addresses found, where the client reached us, addresses that may be dialled, and why the others may not."""
 
 
 class NoWay(Exception):
@@ -44,8 +50,8 @@ class Origins:
     def __init__(self, resolver: Resolver, vetting: Vetting) -> None:
         self._resolver = resolver
         self._vetting = vetting
-        self._vetted: dict[tuple[tuple[IPAddress, ...], int, IPAddress | None], tuple[tuple[IPAddress, ...], str]] = {}
-        """What the vetting said, which depends on nothing else."""
+        self._vetted: dict[Destination, _Vetted] = {}
+        """What the vetting said last of each; it depends on nothing else than is written there."""
 
     def protect(self, listeners: Iterable[tuple[IPAddress, int]]) -> None:
         """Never dial these either: listeners that were opened on a port of the system's choice."""
@@ -55,15 +61,15 @@ class Origins:
     async def addresses(self, destination: Destination, *, here: IPAddress | None = None) -> tuple[IPAddress, ...]:
         """The addresses that may be dialled, at least one; raises NoWay."""
         found = await self._resolved(destination)
-        key = found, destination.port, here
-        if key not in self._vetted:
+        known = self._vetted.get(destination)
+        if known is None or known[0] != found or known[1] != here:
             if len(self._vetted) >= VETTED:
                 self._vetted.clear()
-            self._vetted[key] = usable(self._vetting, found, destination.port, here=here)
-        good, why = self._vetted[key]
-        if good:
-            return good
-        raise Forbidden(why) if found else Unreachable(f"`{destination.host}`: {why}")
+            known = found, here, *usable(self._vetting, found, destination.port, here=here)
+            self._vetted[destination] = known
+        if known[2]:
+            return known[2]
+        raise Forbidden(known[3]) if found else Unreachable(f"`{destination.host}`: {known[3]}")
 
     @property
     def has_internal(self) -> bool:
@@ -83,34 +89,44 @@ class Origins:
             raise Unreachable(f"`{destination.host}` cannot be resolved: {error}") from error
 
 
-async def dial(watch: Watch, addresses: tuple[IPAddress, ...], port: int) -> socket.SocketType:
+async def dial(caller: Caller, addresses: tuple[IPAddress, ...], port: int) -> socket.SocketType:
     """Connect to one of these vetted addresses; raises Unreachable.
 
     The next one is tried when one fails, or has not answered for a moment, and the first to answer is taken
-    (RFC 8305, Happy Eyeballs).
+    (RFC 8305, Happy Eyeballs). The socket is watched already; its taker must ``take`` it at once.
     """
-    dialling = _Dialling(watch, addresses[:DIALS], port)
+    dialling = _Dialling(caller, addresses[:DIALS], port)
     try:
-        return await dialling.connected
-    except asyncio.CancelledError:
-        dialling.part()
-        raise
+        if dialling.is_under_way:
+            await caller.pause(DIAL_TIME)
+    except TimeoutError:
+        raise Unreachable(f"port {port} cannot be reached: no answer") from None
     finally:
         dialling.stop()
+    if dialling.connected is None:
+        raise Unreachable(f"port {port} cannot be reached: {dialling.why}")
+    return dialling.connected
 
 
 class _Dialling:
-    """Attempts under way, the first of which to succeed settles ``connected``."""
+    """Attempts under way; the caller goes on when the first succeeds or the last has failed."""
 
-    def __init__(self, watch: Watch, addresses: tuple[IPAddress, ...], port: int) -> None:
-        self.connected: asyncio.Future[socket.SocketType] = asyncio.get_running_loop().create_future()
-        self._watch = watch
+    __slots__ = ("_caller", "_left", "_pending", "_port", "_timer", "_watch", "connected", "why")
+
+    def __init__(self, caller: Caller, addresses: tuple[IPAddress, ...], port: int) -> None:
+        self.connected: socket.SocketType | None = None
+        self.why = "no address"
+        self._caller = caller
+        self._watch = caller.watch
         self._left = list(reversed(addresses))
         self._port = port
-        self._pending: set[socket.SocketType] = set()
+        self._pending: list[socket.SocketType] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._why = "no address"
         self._next()
+
+    @property
+    def is_under_way(self) -> bool:
+        return bool(self._pending)
 
     def stop(self) -> None:
         """Give up what is still under way."""
@@ -121,65 +137,48 @@ class _Dialling:
             sock.close()
         self._pending.clear()
 
-    def part(self) -> None:
-        """Close what nobody will take any more."""
-        if self.connected.done() and not self.connected.cancelled() and not self.connected.exception():
-            sock = self.connected.result()
-            self._watch.forget(sock.fileno())
-            sock.close()
-
     def _next(self) -> None:
-        """Begin with the next address; give up when there is none and nothing is under way."""
+        """Begin with the next address that can be tried at all."""
         if self._timer:
             self._timer.cancel()
+            self._timer = None
         while self._left:
             if self._begin(self._left.pop()):
                 break
-        if self.connected.done():
-            return
-        if not self._pending:
-            self.connected.set_exception(Unreachable(f"port {self._port} cannot be reached: {self._why}"))
-            return
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(PATIENCE, self._next) if self._left else loop.call_later(DIAL_TIME, self._late)
+        if self._left:
+            self._timer = asyncio.get_running_loop().call_later(PATIENCE, self._next)
 
     def _begin(self, address: IPAddress) -> bool:
         sock = socket.SocketType(socket.AF_INET if address.version == 4 else socket.AF_INET6, _STREAM)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        error = sock.connect_ex((str(address), self._port))
+        error = sock.connect_ex((_text(address), self._port))
         if error not in (0, errno.EINPROGRESS):
             self._fail(sock, error)
             return False
-        self._pending.add(sock)
-        self._watch.add(sock.fileno(), WRITE, lambda _: self._look(sock))
+        self._pending.append(sock)
+        self._watch.add(sock.fileno(), WRITE, partial(self._look, sock))
         return True
 
-    def _look(self, sock: socket.SocketType) -> None:
-        self._pending.discard(sock)
-        if error := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            self._watch.forget(sock.fileno())
-            self._fail(sock, error)
-            if not self.connected.done():
-                self._next()
-        else:
-            self._take(sock)
-
-    def _take(self, sock: socket.SocketType) -> None:
-        if self.connected.done():  # another was faster, or nobody waits any more
+    def _look(self, sock: socket.SocketType, events: int) -> None:
+        if self.connected:  # and its taker failed before it was taken
             self._watch.forget(sock.fileno())
             sock.close()
+            return
+        self._pending.remove(sock)
+        # a socket with an error says so by its events, which saves asking each one
+        if events & (BROKEN | HUNG_UP) and (error := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)):
+            self._watch.forget(sock.fileno())
+            self._fail(sock, error)
+            self._next()
         else:
-            self._watch.take(sock.fileno(), WRITE, _ignore)  # its taker goes on in the loop's next round
-            self.connected.set_result(sock)
+            self.connected = sock
+        if self.connected or not self._pending:
+            self._caller.go_on()
 
     def _fail(self, sock: socket.SocketType, error: int) -> None:
         sock.close()
-        self._why = os.strerror(error).lower()
-
-    def _late(self) -> None:
-        if not self.connected.done():
-            self.connected.set_exception(Unreachable(f"port {self._port} cannot be reached: no answer"))
+        self.why = os.strerror(error).lower()
 
 
-def _ignore(_: int) -> None:
-    pass
+_text = lru_cache(maxsize=8192)(str)
+"""The text of an address, which ``ipaddress`` makes anew each time."""

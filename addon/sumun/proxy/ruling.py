@@ -37,6 +37,8 @@ TLS_IN_TLS = "tls_in_tls"
 _OUTER_NAMES = frozenset({DomainName("cloudflare-ech.com")})
 """Public names of operators that hide all their customers behind one."""
 
+_STRICT = ProxyPolicy()
+
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
@@ -61,6 +63,8 @@ class GateRuling:
     """Technique, where it looks like an attempt to get round the filter."""
     failure: bool = False
     """Nothing could be decided; the verdict is the segment's ``on_failure``."""
+    how: ProxyPolicy = _STRICT
+    """How the client's segment wants doubtful connections handled; strictly, where nobody can tell."""
 
 
 def strictest(rulings: Iterable[Ruling]) -> Ruling:
@@ -86,15 +90,15 @@ def gate_ruling(
     stated = (destination.host if destination else None, server_name)
     hosts = list(dict.fromkeys(host for host in stated if host is not None))
     ruling = decide_all(policy, _requests(client, hosts, port), at=at)
-    verdict = gate_verdict(ruling.outcome)
+    segment = policy.segment_of(client)
+    how = segment.proxy if segment else _STRICT
+    verdict, bypass = gate_verdict(ruling.outcome), None
     if verdict is not Verdict.REFUSED:
-        if server_name in _OUTER_NAMES and _contradict(destination, server_name):
-            return GateRuling(ruling, Verdict.REFUSED, ENCRYPTED_HELLO)
         if _contradict(destination, server_name):
-            return GateRuling(ruling, Verdict.REFUSED, SNI_MISMATCH)
-        if not hosts:
-            return GateRuling(ruling, Verdict.CLOSED, NO_SERVER_NAME)
-    return GateRuling(ruling, verdict)
+            verdict, bypass = Verdict.REFUSED, ENCRYPTED_HELLO if server_name in _OUTER_NAMES else SNI_MISMATCH
+        elif not hosts:
+            verdict, bypass = Verdict.CLOSED, NO_SERVER_NAME
+    return GateRuling(ruling, verdict, bypass, how=how)
 
 
 def objection(

@@ -8,6 +8,7 @@ import gc
 import logging
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from ipaddress import ip_address
@@ -167,8 +168,9 @@ class Proxy:
         self._chore = loop.call_later(1, self._look_after, seconds + 1)
 
     async def _wait_for_callers(self) -> None:
-        if tasks := [caller.task for caller in self._callers]:
-            await asyncio.wait(tasks, timeout=DRAIN)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN):
+                await asyncio.gather(*(caller.gone() for caller in self._callers))
 
     async def _start_mitmproxy(self) -> None:
         # at INFO it names every client and host it meets; that belongs into events only, and only for what concerns AI

@@ -70,7 +70,8 @@ class Teller:
             segment, mode = self.failed(Point.GATE, client)
             unknown = Undetermined(frozenset(), segment, ())
             verdict = Verdict.SPLICED if mode is FailMode.OPEN else Verdict.CLOSED
-            return GateRuling(Ruling(AccessRequest(client, None), unknown), verdict, failure=True)
+            asked = Ruling(AccessRequest(client, None), unknown)
+            return GateRuling(asked, verdict, failure=True, how=self.proxy_policy(client))
 
     def proxy_policy(self, client: IPAddress) -> ProxyPolicy:
         """How the client's segment wants doubtful connections handled; strictly, where nobody can tell."""

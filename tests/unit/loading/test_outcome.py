@@ -8,7 +8,7 @@ import pytest
 
 from sumun.catalogue.built_in import BUILT_IN
 from sumun.catalogue.lists import FORMATS
-from sumun.config.raw import RawList
+from sumun.config.raw_list import RawList
 from sumun.loading.outcome import NotTaken, Outcome
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "reference" / "lists.md").read_text()

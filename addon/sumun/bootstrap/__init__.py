@@ -1,0 +1,36 @@
+"""The composition root: the one place where parts meet and the clock is read.
+
+Everything is passed in; nothing is global, so two applications can live in one test process.
+"""
+
+from sumun.bootstrap.clock import now
+from sumun.bootstrap.commands import (
+    authority,
+    catalogue,
+    desk,
+    granted,
+    load,
+    prepare,
+    settings_in_force,
+    with_updater,
+)
+from sumun.bootstrap.console import probe
+from sumun.bootstrap.role import CannotStart, Role, workers
+from sumun.bootstrap.serve import serve
+
+__all__ = [
+    "CannotStart",
+    "Role",
+    "authority",
+    "catalogue",
+    "desk",
+    "granted",
+    "load",
+    "now",
+    "prepare",
+    "probe",
+    "serve",
+    "settings_in_force",
+    "with_updater",
+    "workers",
+]

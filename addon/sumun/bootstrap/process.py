@@ -1,0 +1,79 @@
+"""What every serving process has, whatever its role."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sumun.bootstrap.clock import now
+from sumun.config.settings import Settings, Upstream
+from sumun.loading.active import ActivePolicy
+from sumun.model.organisation import Organisation
+from sumun.policy.engine import Policy
+from sumun.policy.grants import Grants
+from sumun.store.store import Store
+from sumun.store.watch import Watch
+from sumun.telemetry.grant_log import GrantLog
+from sumun.telemetry.json_lines import JsonLines
+from sumun.telemetry.metrics import Metrics
+from sumun.telemetry.recorder import Recorder
+from sumun.telemetry.shared_metrics import share
+from sumun.upstream.domains import UpstreamsByDomain
+from sumun.upstream.resolver import Upstreams
+
+
+@dataclass
+class Process:
+    """What every serving process has."""
+
+    active: ActivePolicy
+    metrics: Metrics
+    recorder: Recorder
+    watch: Watch
+    grant_log: GrantLog
+    _joined: tuple[Policy, Grants, Policy] | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+        return self.active.current.config.settings
+
+    def policy(self) -> Policy:
+        """The policy in force with what was granted; take it once a request. The same until one of both changes."""
+        policy, grants, joined = self.active.current.policy, self.watch.current, self._joined
+        if joined is None or joined[0] is not policy or joined[1] is not grants:
+            joined = self._joined = policy, grants, policy.granting(grants)
+        return joined[2]
+
+    def organisation(self) -> Organisation:
+        """As the pages name it."""
+        return self.active.current.config.organisation
+
+    def chores(self) -> list[Awaitable[None]]:
+        """What goes on beside serving: watching files and store, writing events."""
+        return [self.active.watch(), self.recorder.run(), self.watch.run()]
+
+
+def beginnings(config: Path, identity: str) -> Process:
+    """Everything that does not depend on the role; its counts are kept under this identity."""
+    active = ActivePolicy.start(config, clock=now)
+    settings = active.current.config.settings
+    share(settings.state / "metrics", identity)
+    metrics = Metrics()
+    log = GrantLog(JsonLines(settings.state / "events.jsonl"), metrics)
+    store = Store.at(settings.store, settings.state)
+    watch = Watch(store, clock=now, tell=log, available=metrics.store_up.labels(store.kind).set)
+    recorder = Recorder(metrics, [JsonLines(settings.state / "events.jsonl")], clock=now)
+    return Process(active, metrics, recorder, watch, log)
+
+
+def upstreams_of(settings: Settings, metrics: Metrics) -> UpstreamsByDomain:
+    """The resolvers that these settings name."""
+    dns = settings.listen.dns
+
+    def asking(upstreams: tuple[Upstream, ...]) -> Upstreams:
+        return Upstreams(upstreams, metrics=metrics, ours=[(dns.address, dns.port)])
+
+    domains = {name: asking(upstreams) for name, upstreams in settings.resolving.domains}
+    return UpstreamsByDomain(asking(settings.upstreams), domains)

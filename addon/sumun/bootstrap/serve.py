@@ -1,0 +1,86 @@
+"""One process serving one role until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from sumun.bootstrap.clock import now
+from sumun.bootstrap.process import Process, beginnings, upstreams_of
+from sumun.bootstrap.role import Part, Role
+from sumun.loading.active import ActivePolicy
+from sumun.loading.record import ListStore
+from sumun.loading.refresh import Refresher
+from sumun.loading.subscriptions import updater
+
+
+async def serve(
+    role: Role, index: int, config: Path, *, stop: asyncio.Event, reload: asyncio.Event, on_ready: Callable[[], None]
+) -> None:
+    """Serve one role in this process until ``stop`` is set; raises OperatorFault where it cannot start."""
+    process = beginnings(config, f"{role}-{index}")
+    active, recorder = process.active, process.recorder
+    async with AsyncExitStack() as at_the_end:
+        at_the_end.push_async_callback(asyncio.to_thread, recorder.close)
+        at_the_end.push_async_callback(asyncio.to_thread, process.watch.store.close)
+        await process.watch.look()
+        part = _part(role)(process, at_the_end)
+        at_the_end.push_async_callback(part.stop)
+        await part.start()
+        work = [*process.chores(), _reload_when(reload, active)]
+        if role is Role.CONSOLE:  # one process of a host fetches; all see the new copy
+            work.append(_refreshing(process, at_the_end).run())
+        on_ready()
+        await _until(stop, work)
+
+
+def _part(role: Role) -> Callable[[Process, AsyncExitStack], Part]:
+    """What puts this role together; a process imports its own role only, and mitmproxy is an extra."""
+    match role:
+        case Role.DNS:
+            from sumun.bootstrap.sinkhole import sinkhole
+
+            return sinkhole
+        case Role.PROXY:
+            from sumun.bootstrap.proxy import proxy
+
+            return proxy
+        case Role.CONSOLE:
+            from sumun.bootstrap.console import console
+
+            return console
+
+
+def _refreshing(process: Process, at_the_end: AsyncExitStack) -> Refresher:
+    started_with = process.settings
+    upstreams = upstreams_of(started_with, process.metrics)
+    at_the_end.push_async_callback(upstreams.close)
+    return Refresher(
+        lists=lambda: process.settings.lists,
+        record=ListStore(started_with.state).record,
+        update=updater(started_with, upstreams.addresses, now, os.environ).update,
+        metrics=process.metrics,
+        clock=now,
+    )
+
+
+async def _until(stop: asyncio.Event, running: Sequence[Awaitable[None]]) -> None:
+    """Wait for ``stop``; if one of the tasks fails, so does the process, and the supervisor starts it again."""
+    tasks = [asyncio.ensure_future(work) for work in running]
+    stopped = asyncio.ensure_future(stop.wait())
+    done, _ = await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    for task in (stopped, *tasks):
+        task.cancel()
+    await asyncio.gather(stopped, *tasks, return_exceptions=True)
+    for task in done - {stopped}:
+        task.result()
+
+
+async def _reload_when(asked: asyncio.Event, active: ActivePolicy) -> None:
+    while True:
+        await asked.wait()
+        asked.clear()
+        await active.reload()

@@ -1,0 +1,94 @@
+"""Where this host listens, whom it asks and what it may dial, as the file says it."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from typing import Annotated
+
+from pydantic import Field
+
+from sumun.config.forms import Address, Address4, Address6, Name, Network, Port, Raw, Some, Workers, read
+from sumun.config.settings import Leading, Upstream
+from sumun.config.upstreams import upstream
+
+
+class RawDnsListener(Raw):
+    """The sinkhole, over UDP and TCP."""
+
+    address: Address = IPv4Address("127.0.0.1")
+    port: Port = 8053
+    workers: Workers = Field(default=1, description="Processes that share the port.")
+
+
+class RawProxyListener(Raw):
+    """The proxy, for clients that are configured to use it."""
+
+    address: Address = IPv4Address("127.0.0.1")
+    port: Port = 8080
+    workers: Workers = Field(default=1, description="Processes that share the port.")
+    trusted: list[Network] = Field(
+        default=[], description="Parents whose PROXY header or X-Forwarded-For tells the client's address."
+    )
+
+
+class RawTransparentListener(Raw):
+    """Where the firewall leads connections that were meant for somebody else."""
+
+    address: Address = IPv4Address("127.0.0.1")
+    port: Port = 8082
+    leading: Annotated[Leading, Field(strict=False)] = Field(
+        default=Leading.REDIRECT, description="How it does: redirect, or tproxy (needs CAP_NET_ADMIN)."
+    )
+
+
+class RawPagesListener(Raw):
+    """Where sinkholed and steered clients arrive; the addresses are the sinkhole's answers."""
+
+    address: Address4 = Field(default=IPv4Address("127.0.0.1"), description="Answer to A of a sinkholed name.")
+    address6: Address6 | None = Field(default=None, description="Answer to AAAA; without it AAAA gives NODATA.")
+    http: Port = 8081
+    https: Port = 8443
+
+
+class RawConsoleListener(Raw):
+    """Console, API and metrics."""
+
+    address: Address = IPv4Address("127.0.0.1")
+    port: Port = 8090
+
+
+class RawListen(Raw):
+    """Where this host listens; a change needs a restart."""
+
+    dns: RawDnsListener = RawDnsListener()
+    proxy: RawProxyListener = RawProxyListener()
+    pages: RawPagesListener = RawPagesListener()
+    console: RawConsoleListener = RawConsoleListener()
+    transparent: RawTransparentListener | None = Field(
+        default=None, description="For nftables redirect or tproxy; without it there is no such listener."
+    )
+
+
+class RawResolver(Raw):
+    """How the sinkhole finds answers beside what the upstreams say; a change needs a restart."""
+
+    local: dict[Name, Some[Address]] = Field(default={}, description="Names answered here, with their addresses.")
+    domains: dict[Name, Some[Annotated[Upstream, read(upstream)]]] = Field(
+        default={}, description="Resolvers for a name and all below it, such as an internal zone."
+    )
+    private_answers: bool = Field(
+        default=True, description="false: no private address for a public name (DNS rebinding)."
+    )
+    private_domains: list[Name] = Field(
+        default=[], description="Names that may have private addresses all the same, with all below them."
+    )
+    rate_limit: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        default=None, description="Queries over UDP a second for each /24 or /56; without it no limit."
+    )
+    unlimited: list[Network] = Field(default=[], description="Clients without that limit: forwarders of whole sites.")
+
+
+class RawDestinations(Raw):
+    """What the proxy may dial."""
+
+    internal: list[Network] = Field(default=[], description="Private or loopback ranges it may dial all the same.")

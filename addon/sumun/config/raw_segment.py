@@ -1,0 +1,65 @@
+"""Segments, as the file says them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from sumun.config import values
+from sumun.config.forms import Network, Port, Raw, Some, Words, read
+from sumun.config.raw_rule import RawRule
+from sumun.model.segment import DnsAnswer, FailMode, Handling
+from sumun.model.text import Text
+
+
+def _null_answer(value: object) -> object:
+    """The word ``null`` is nothing in YAML, and an answer here."""
+    return DnsAnswer.NULL if value is None else value
+
+
+class RawDnsPolicy(Raw):
+    """The sinkhole's side of a segment."""
+
+    answer: Annotated[
+        DnsAnswer, Field(strict=False), BeforeValidator(_null_answer, json_schema_input_type=DnsAnswer | None)
+    ] = Field(default=DnsAnswer.SINKHOLE, description="How a blocked name is answered.")
+    ttl: int = Field(default=30, ge=0, le=86_400, description="Seconds a client may keep such an answer.")
+    steer: bool = Field(default=True, description="Bring names that need a page or an inspection to the proxy.")
+
+
+def _handling(text: str) -> Any:
+    return Field(default=Handling.REFUSE, description=text)
+
+
+type HowTo = Annotated[Handling, Field(strict=False)]
+
+
+class RawProxyPolicy(Raw):
+    """The proxy's side of a segment: what is refused because it could hide something."""
+
+    connect_ports: Some[Port] = Field(default=[443], description="Ports that a CONNECT may lead to.")
+    no_server_name: HowTo = _handling("TLS without a server name.")
+    address_literals: HowTo = _handling("TLS to an address that no server name explains.")
+    encrypted_client_hello: HowTo = _handling("TLS that shows only the outer name of an encrypted ClientHello.")
+    other_protocols: HowTo = _handling("What is neither TLS nor HTTP, such as SSH.")
+
+
+class RawSegment(Raw):
+    """A named set of client networks; the longest prefix decides which segment a client is in."""
+
+    title: Words = Text()
+    notice: Words = Field(default=Text(), description="Shown on every page of this segment.")
+    contact: Annotated[str, read(values.contact)] = Field(
+        default="", description="Whom its users ask; without it the organisation's contact."
+    )
+    networks: list[Network] = Field(default=[])
+    on_failure: Annotated[FailMode, Field(strict=False)] = Field(
+        default=FailMode.CLOSED, description="What happens to a request when the filter itself fails."
+    )
+    dns: RawDnsPolicy = RawDnsPolicy()
+    proxy: RawProxyPolicy = RawProxyPolicy()
+    rules: list[RawRule] = Field(default=[], description="The first that matches settles it.")
+    default: Literal["allow", "monitor", "warn", "justify", "block"] = Field(
+        default="allow", description="Where no rule does."
+    )
