@@ -254,6 +254,11 @@ def hellos(allowed: str, blocked: str, *, ascii_only: bool = False) -> Iterator[
 _SERVER = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
 
+def hello_with(*names: str) -> bytes:
+    """A ClientHello with these server names in one extension."""
+    return _records(_with_names("unused.test", [_list(*((0, name.encode()) for name in names))]))
+
+
 def read_by_openssl(said: bytes) -> str | None:
     """The server name that OpenSSL finds in a ClientHello; None: there is none; empty: it would not read it."""
     found: list[str | None] = []

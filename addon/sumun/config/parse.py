@@ -147,6 +147,7 @@ def _proxy_policy(raw: RawProxyPolicy) -> ProxyPolicy:
         raw.address_literals,
         raw.encrypted_client_hello,
         raw.other_protocols,
+        raw.dns_over_https,
     )
 
 

@@ -143,6 +143,8 @@ class SumunAddon:
             self.point.settle(flow, facts, whole=True)
         if overflowed and not flow.response:
             self.point.too_large(flow)
+        elif translate.lies_about_length(request) and not flow.response:
+            self.point.lying(flow)
         if request.is_http2 and body and "content-length" not in request.headers:
             # mitmproxy would send the body unframed to an HTTP/1 origin, which reads it as the next request
             request.headers["content-length"] = str(len(body))

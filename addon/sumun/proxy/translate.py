@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from mitmproxy import http
 
+from sumun.content.dns_message import is_dns
 from sumun.content.llm_request import LlmRequest
 from sumun.model.name import DomainName, InvalidName, IPAddress, plain
 from sumun.model.request import UNKNOWN, AccessRequest
@@ -29,6 +30,8 @@ class Problem(StrEnum):
     MISDIRECTED = "misdirected"
     """An HTTP/2 request for another host than that of its connection: it must come on one of its own."""
     MALFORMED = "malformed"
+    DNS_OVER_HTTPS = "dns_over_https"
+    """A question to a resolver, whose answers the sinkhole does not see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +132,12 @@ def access_requests(
     ]
 
 
+def is_dns_over_https(request: http.Request) -> bool:
+    """Whether this asks a resolver."""
+    headers = request.headers
+    return is_dns(request.path, headers.get("content-type", ""), headers.get("accept", ""))
+
+
 def plain_path(path: str) -> str:
     """The path as a server is likely to read it: without query, decoded, without dot segments and empty ones."""
     segments: list[str] = []
@@ -168,3 +177,11 @@ def declared_size(request: http.Request) -> int | None:
     if length.isdecimal() and length.isascii():
         return int(length[:18])
     return None if request.is_http2 and request.method not in ("GET", "HEAD", "OPTIONS") else 0
+
+
+def lies_about_length(request: http.Request) -> bool:
+    """Whether a whole HTTP/2 body is not as long as it was said to be (RFC 9113, 8.1.1): HTTP/1 would take the word."""
+    if not request.is_http2 or request.raw_content is None:
+        return False
+    length = str(len(request.raw_content))
+    return bool(request.headers.get("content-length", length) != length)
