@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,21 @@ def test_a_taken_port_is_said_with_address_and_remedy(tmp_path: Path) -> None:
             with pytest.raises(ProxyFault, match=f"`127.0.0.1` port `{port}`: another program"):
                 async with filtering(tmp_path, POLICY, settings=Settings(listen, (), tmp_path)):
                     pass
+
+    asyncio.run(main())
+
+
+def test_pages_are_served_on_every_address_that_the_sinkhole_answers_with(tmp_path: Path) -> None:
+    async def main() -> None:
+        further = ip_address("127.0.0.84")
+        free, pages = Listener(LOOPBACK, 0), PagesListener(LOOPBACK, None, 0, 0, further=(further,))
+        listen = Listen(dns=free, proxy=free, pages=pages, console=free)
+        async with filtering(tmp_path, POLICY, settings=Settings(listen, (), tmp_path)) as filter_:
+            served = [address for address in filter_.proxy.addresses if address[0] == str(further)]
+            assert len(served) == 2, "over HTTP and over HTTPS"
+            connect = f"chat.deepseek.com:80:{further}:{served[0][1]}"
+            answer = await curl("--noproxy", "*", "--connect-to", connect, "http://chat.deepseek.com/")
+            assert answer.status == 403
 
     asyncio.run(main())
 
@@ -82,6 +98,7 @@ def test_a_stop_ends_tunnels_and_requests_and_frees_the_ports(tmp_path: Path) ->
 
 SCRIPT = """
 import sys
+from ipaddress import ip_address
 from pathlib import Path
 from prometheus_client import CollectorRegistry
 from sumun.model.organisation import Organisation

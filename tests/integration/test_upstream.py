@@ -66,6 +66,115 @@ def test_each_question_has_its_own_port_and_id() -> None:
     asyncio.run(main())
 
 
+def test_a_mixed_spelling_must_come_back() -> None:
+    async def main() -> None:
+        registry = CollectorRegistry()
+        async with serving(ZONE) as fake, asking(fake.upstream("fake"), registry=registry, mixed_case=True) as it:
+            replies = [await it.ask(query()) for _ in range(6)]
+        spellings = {wire[12:30] for wire, _, _ in fake.asked}
+        assert len(spellings) >= 5
+        assert {spelling.lower() for spelling in spellings} == {query()[12:30]}
+        assert all(dns.message.from_wire(reply).answer for reply in replies)
+        assert not registry.get_sample_value("sumun_dns_upstream_mismatched_total", {"upstream": "fake"})
+
+    asyncio.run(main())
+
+
+async def forgetful(wire: bytes, transport: str) -> Iterable[bytes]:
+    """Forges in lower case, and then answers."""
+    (honest,) = await ZONE(wire, transport)
+    return [honest[:12] + honest[12:30].lower() + honest[30:], honest]
+
+
+def test_a_forger_who_cannot_see_the_spelling_is_dropped_and_counted() -> None:
+    async def main() -> None:
+        registry = CollectorRegistry()
+        async with serving(forgetful) as fake, asking(fake.upstream("fake"), registry=registry, mixed_case=True) as it:
+            reply = await it.ask(query("an.address.with.letters.to.spell.www.example.test"))
+        assert dns.message.from_wire(reply).rcode() == dns.rcode.NXDOMAIN
+        assert registry.get_sample_value("sumun_dns_upstream_mismatched_total", {"upstream": "fake"}) == 1
+
+    asyncio.run(main())
+
+
+def test_mismatched_answers_are_counted() -> None:
+    async def main() -> None:
+        registry = CollectorRegistry()
+        async with serving(lying) as fake, asking(fake.upstream("liar"), registry=registry, timeout=0.3) as it:
+            with pytest.raises(UpstreamError):
+                await it.ask(query())
+            asked = sum(transport == "udp" for _, transport, _ in fake.asked)
+        assert registry.get_sample_value("sumun_dns_upstream_mismatched_total", {"upstream": "liar"}) == 4 * asked
+
+    asyncio.run(main())
+
+
+class Sometimes:
+    """Answers, but waits for leave where it is told to be slow."""
+
+    def __init__(self) -> None:
+        self.slow, self.leave = False, asyncio.Event()
+
+    async def __call__(self, wire: bytes, transport: str) -> Iterable[bytes]:
+        if self.slow:
+            await self.leave.wait()
+        return await ZONE(wire, transport)
+
+
+def test_a_second_resolver_is_asked_when_the_first_is_slower_than_usual() -> None:
+    """And not before enough is known of what is usual, nor for more than a tenth of all questions."""
+
+    async def main() -> None:
+        registry, first = CollectorRegistry(), Sometimes()
+        async with (
+            serving(first) as slow,
+            serving(ZONE) as other,
+            asking(slow.upstream("first"), other.upstream("other"), registry=registry, timeout=60.0) as it,
+        ):
+            for _ in range(40):
+                await it.ask(query())
+            before = len(other.asked)
+            assert before <= 4
+            first.slow = True
+            async with asyncio.timeout(15):  # the first would not answer before 18 s are over
+                assert dns.message.from_wire(await it.ask(query())).answer
+            assert len(other.asked) == before + 1
+            first.leave.set()
+            while it._late:
+                await asyncio.gather(*it._late)
+        hedged = registry.get_sample_value("sumun_dns_upstream_hedged_total", {"upstream": "first"})
+        assert hedged == before + 1
+        labels = {"upstream": "first", "outcome": "answered"}
+        assert registry.get_sample_value("sumun_dns_upstream_duration_seconds_count", labels) == 41
+
+    asyncio.run(main())
+
+
+def test_a_slow_first_resolver_still_answers_where_the_second_cannot() -> None:
+    async def main() -> None:
+        first, refused = Sometimes(), asyncio.Event()
+
+        async def telling(wire: bytes, transport: str) -> Iterable[bytes]:
+            if first.slow:
+                refused.set()
+            return await refusing(wire, transport)
+
+        async with (
+            serving(first) as slow,
+            serving(telling) as unhelpful,
+            asking(slow.upstream(), unhelpful.upstream(), timeout=60.0) as it,
+        ):
+            for _ in range(40):
+                await it.ask(query())
+            first.slow = True
+            asked = asyncio.create_task(it.ask(query()))
+            await refused.wait()
+            first.leave.set()
+            assert dns.message.from_wire(await asked).answer
+
+    asyncio.run(main())
+
+
 def test_truncation_leads_to_tcp() -> None:
     async def main() -> None:
         async with serving(ZONE) as fake, asking(fake.upstream()) as it:

@@ -85,6 +85,24 @@ def test_defence_ministry_denies_all_generative_ai_and_fails_closed() -> None:
     assert actions(loaded, "192.0.2.1", ORDINARY) == [BLOCK], "a client of no segment gets nothing"
 
 
+@pytest.mark.parametrize(
+    ("name", "client"),
+    [
+        ("sumun.yaml", "127.0.0.3"),
+        ("templates/defence-ministry.yaml", "10.20.3.4"),
+        ("templates/khnp.yaml", "10.50.3.4"),
+        ("templates/bank.yaml", "10.70.3.4"),
+    ],
+)
+def test_strict_segments_leave_no_known_way_round_open(name: str, client: str) -> None:
+    loaded = load(name)
+    found = {asked: decision(loaded, client, asked) for asked in ("dns.google", "nordvpn.com", ORDINARY)}
+    assert [each.action for each in found.values()] == [BLOCK, BLOCK, ALLOW]
+    assert [each.bypass for each in found.values()] == ["encrypted_dns", "vpn", None]
+    elsewhere = decision(load("sumun.yaml"), "127.0.0.2", "dns.google")
+    assert (elsewhere.action, elsewhere.bypass) == (ALLOW, "encrypted_dns"), "counted, where something is filtered"
+
+
 def test_hyundai_blocks_at_headquarters_and_the_rule_carries_the_notice() -> None:
     loaded = template("hyundai-hq")
     only_deepseek_is_blocked(loaded, "10.30.3.4")

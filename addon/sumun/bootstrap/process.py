@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,12 +68,34 @@ def beginnings(config: Path, identity: str) -> Process:
     return Process(active, metrics, recorder, watch, log)
 
 
+@dataclass(frozen=True)
+class Resolvers:
+    """Whom questions go to."""
+
+    general: UpstreamsByDomain
+    by_segment: Mapping[str, UpstreamsByDomain]
+    """Segments of equal resolvers share them, and what they said."""
+
+    async def close(self) -> None:
+        """Close the connections kept open."""
+        for each in (self.general, *self.by_segment.values()):
+            await each.close()
+
+
 def upstreams_of(settings: Settings, metrics: Metrics) -> UpstreamsByDomain:
-    """The resolvers that these settings name."""
-    dns = settings.listen.dns
+    """The resolvers of whoever asks for no client."""
+    return resolvers_of(settings, metrics).general
+
+
+def resolvers_of(settings: Settings, metrics: Metrics) -> Resolvers:
+    """All resolvers that these settings name."""
+    dns, resolving = settings.listen.dns, settings.resolving
 
     def asking(upstreams: tuple[Upstream, ...]) -> Upstreams:
-        return Upstreams(upstreams, metrics=metrics, ours=[(dns.address, dns.port)])
+        return Upstreams(upstreams, metrics=metrics, ours=[(dns.address, dns.port)], mixed_case=resolving.mixed_case)
 
-    domains = {name: asking(upstreams) for name, upstreams in settings.resolving.domains}
-    return UpstreamsByDomain(asking(settings.upstreams), domains)
+    domains = {name: asking(upstreams) for name, upstreams in resolving.domains}
+    different = {upstreams for _, upstreams in resolving.segments if upstreams != settings.upstreams}
+    made = {upstreams: UpstreamsByDomain(asking(upstreams), domains) for upstreams in different}
+    general = made[settings.upstreams] = UpstreamsByDomain(asking(settings.upstreams), domains)
+    return Resolvers(general, {name: made[upstreams] for name, upstreams in resolving.segments})

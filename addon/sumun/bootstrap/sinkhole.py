@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from sumun.bootstrap.clock import now
-from sumun.bootstrap.process import Process, upstreams_of
+from sumun.bootstrap.process import Process, resolvers_of
 
 if TYPE_CHECKING:
     from sumun.sinkhole.server import Sinkhole  # loaded by its own process only
@@ -21,7 +21,7 @@ def sinkhole(process: Process, at_the_end: AsyncExitStack) -> Sinkhole:
     from sumun.sinkhole.server import Sinkhole
 
     settings = process.settings
-    upstreams = upstreams_of(settings, process.metrics)
+    upstreams = resolvers_of(settings, process.metrics)
     at_the_end.push_async_callback(upstreams.close)
     sys.setswitchinterval(_SWITCH)
     return Sinkhole(
@@ -29,7 +29,8 @@ def sinkhole(process: Process, at_the_end: AsyncExitStack) -> Sinkhole:
         policy=process.policy,
         events=process.recorder,
         metrics=process.metrics,
-        upstreams=upstreams,
+        upstreams=upstreams.general,
+        by_segment=upstreams.by_segment,
         clock=now,
         reuse_port=settings.listen.dns.workers > 1,
     )

@@ -16,6 +16,7 @@ from sumun.cli.explanation import as_mapping, print_explanation
 from sumun.cli.options import config_option, json_option
 from sumun.cli.output import DOES_NOT_HOLD, err, fail, print_faults, print_json
 from sumun.config.fault import ConfigError
+from sumun.config.settings import PagesListener
 from sumun.model.fault import OperatorFault
 from sumun.model.name import DomainName, InvalidName, IPAddress, parse_host, plain
 from sumun.model.request import UNKNOWN, AccessRequest
@@ -69,7 +70,7 @@ def explain(client: IPAddress, name: str, config: Path, *, as_json: bool, at: da
       sumun explain 10.30.1.7 https://api.openai.com/v1/chat/completions --model deepseek-r1 --json
     """
     try:
-        policy = _policy(config)
+        policy, pages = _policy(config)
         request = _request(client, name, said)
     except ConfigError as error:
         print_faults(error.faults)
@@ -79,19 +80,20 @@ def explain(client: IPAddress, name: str, config: Path, *, as_json: bool, at: da
     at = at or bootstrap.now()
     explanation = explain_request(policy, request, at=at)
     if as_json:
-        print_json(as_mapping(request, explanation, at=at))
+        print_json(as_mapping(request, explanation, pages, at=at))
     else:
-        print_explanation(request, explanation, at=at)
+        print_explanation(request, explanation, pages, at=at)
 
 
-def _policy(config: Path) -> Policy:
-    """With what was granted, as far as the store can be read: it may be another host's."""
+def _policy(config: Path) -> tuple[Policy, PagesListener]:
+    """With what was granted, as far as the store can be read: it may be another host's; and where names lead to."""
     loaded = bootstrap.load(config)
+    pages = loaded.config.settings.listen.pages
     try:
-        return bootstrap.granted(loaded)
+        return bootstrap.granted(loaded), pages
     except StoreFault as fault:
         err.print(f"[yellow]{escape(str(fault))}: what was granted is left out[/]")
-        return loaded.policy
+        return loaded.policy, pages
 
 
 def _request(client: IPAddress, name: str, said: dict[str, Any]) -> AccessRequest:

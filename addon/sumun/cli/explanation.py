@@ -9,12 +9,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from sumun.cli.output import out
+from sumun.config.settings import PagesListener
 from sumun.model.decision import Decision, Outcome, Reason, Undetermined
+from sumun.model.name import IPAddress
 from sumun.model.request import AccessRequest, Facet
 from sumun.model.rule import Action
 from sumun.model.verdict import Verdict
 from sumun.policy.explain import Explanation
 from sumun.policy.trace import Standing, Step
+from sumun.policy.verdicts import sinkhole_addresses
 
 _COLOURS = {
     Action.ALLOW: "green",
@@ -32,7 +35,9 @@ _STANDINGS = {
 }
 
 
-def as_mapping(request: AccessRequest, explanation: Explanation, *, at: datetime) -> dict[str, Any]:
+def as_mapping(
+    request: AccessRequest, explanation: Explanation, pages: PagesListener, *, at: datetime
+) -> dict[str, Any]:
     """The object that ``sumun explain --json`` prints; its keys are public interface."""
     outcome = explanation.outcome
     final = isinstance(outcome, Decision)
@@ -55,15 +60,24 @@ def as_mapping(request: AccessRequest, explanation: Explanation, *, at: datetime
         "at": at.isoformat(),
         "valid_until": outcome.valid_until.isoformat() if outcome.valid_until else None,
         "verdicts": {"dns": explanation.dns, "gate": explanation.gate, "http": explanation.http},
+        "addresses": [str(address) for address in _addresses(explanation, pages)],
+        "bypass": explanation.bypass,
         "trace": [_step(step) for step in explanation.steps],
     }
+
+
+def _addresses(explanation: Explanation, pages: PagesListener) -> tuple[IPAddress, ...]:
+    """What the sinkhole gives in place of the name's own addresses; none where it gives none."""
+    if explanation.dns not in (Verdict.SINKHOLED, Verdict.STEERED):
+        return ()
+    return sinkhole_addresses(explanation.by_name, pages.addresses, dict(pages.categories))
 
 
 def _step(step: Step) -> dict[str, Any]:
     return {"rule": step.rule.id, "action": step.rule.action, "standing": step.standing, "needs": sorted(step.needs)}
 
 
-def print_explanation(request: AccessRequest, explanation: Explanation, *, at: datetime) -> None:
+def print_explanation(request: AccessRequest, explanation: Explanation, pages: PagesListener, *, at: datetime) -> None:
     """The same for a person: the answer first, then the way to it, then what each point does."""
     outcome = explanation.outcome
     out.print(f"{_headline(request, outcome)}\n[dim]{_because(outcome)}[/]\n")
@@ -77,8 +91,12 @@ def print_explanation(request: AccessRequest, explanation: Explanation, *, at: d
     out.print("\nwhat each enforcement point does:")
     points = Table.grid(padding=(0, 2))
     for point, verdict in (("dns", explanation.dns), ("gate", explanation.gate), ("http", explanation.http)):
-        points.add_row(f"  [dim]{point}[/]", _verdict(verdict, outcome))
+        leads = [str(address) for address in _addresses(explanation, pages)] if point == "dns" else []
+        to = f" [dim]({', '.join(leads)})[/]" if leads else ""
+        points.add_row(f"  [dim]{point}[/]", _verdict(verdict, outcome) + to)
     out.print(points)
+    if explanation.bypass:
+        out.print(f"\ncounted as an attempt to get round the filter: {explanation.bypass}")
 
 
 def _headline(request: AccessRequest, outcome: Outcome) -> str:

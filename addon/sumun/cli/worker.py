@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -49,5 +50,7 @@ async def _serve(role: bootstrap.Role, index: int, ready_fd: int, lifeline_fd: i
 
 
 def _say_ready(descriptor: int) -> None:
+    gc.collect()
+    gc.freeze()  # what is here now stays, and looking through it for garbage would keep queries waiting
     os.write(descriptor, b"ready")
     os.close(descriptor)

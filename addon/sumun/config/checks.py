@@ -107,6 +107,9 @@ def check_listeners(listen: Listen, fault: Report) -> None:
         (("listen", "pages", "https"), listen.pages.address, listen.pages.https),
         (("listen", "console", "port"), listen.console.address, listen.console.port),
     ]
+    for address in listen.pages.further:
+        places.append((("listen", "pages", "http"), address, listen.pages.http))
+        places.append((("listen", "pages", "https"), address, listen.pages.https))
     if listen.transparent:
         places.append((("listen", "transparent", "port"), listen.transparent.address, listen.transparent.port))
     for n, (path, address, port) in enumerate(places):
@@ -125,6 +128,7 @@ def check_upstreams(settings: Settings, fault: Report) -> None:
     dns = settings.listen.dns
     groups: list[tuple[Path, tuple[Upstream, ...]]] = [(("upstreams",), settings.upstreams)]
     groups += [(("resolver", "domains", name.text), given) for name, given in settings.resolving.domains]
+    groups += [(("segments", name, "dns", "upstreams"), given) for name, given in settings.resolving.segments]
     for at, upstreams in groups:
         for n, upstream in enumerate(upstreams):
             if upstream.transport is Transport.UDP and (upstream.host, upstream.port) == (str(dns.address), dns.port):

@@ -8,12 +8,13 @@ from pathlib import Path as FilePath
 
 from sumun.config import checks
 from sumun.config.configuration import Config
+from sumun.config.dns import check_sinkholes, dns_policy, further_sinkholes
 from sumun.config.document import read_document
 from sumun.config.fault import ConfigError, Fault
 from sumun.config.lists import check_lists, doubtful_lists
 from sumun.config.raw import RawConfig, RawOrganisation
 from sumun.config.raw_list import RawList
-from sumun.config.raw_listen import RawResolver, RawTransparentListener
+from sumun.config.raw_listen import RawTransparentListener
 from sumun.config.raw_segment import RawProxyPolicy
 from sumun.config.rules import Known, Report, build_exemption, build_rule
 from sumun.config.settings import (
@@ -32,7 +33,7 @@ from sumun.config.warnings import doubts
 from sumun.model.colour import Accent
 from sumun.model.organisation import Organisation
 from sumun.model.rule import Action, Exemption, Rule
-from sumun.model.segment import DnsPolicy, ProxyPolicy, Segment
+from sumun.model.segment import ProxyPolicy, Segment
 
 
 def parse_config(text: str, *, file: str, services: Collection[str], categories: Collection[str]) -> Config:
@@ -78,6 +79,7 @@ def _build(shaped: Shaped, raw: RawConfig, around: Surroundings) -> Config:
     checks.check_accent(raw.organisation.accent, fault)
     checks.check_listeners(settings.listen, fault)
     checks.check_upstreams(settings, fault)
+    check_sinkholes(raw, around.categories, fault)
     check_lists(raw, around, fault)
     config = Config(
         settings=settings,
@@ -133,7 +135,7 @@ def _segments(raw: RawConfig, known: Known, fault: Report) -> tuple[Segment, ...
             title=segment.title,
             notice=segment.notice,
             contact=segment.contact,
-            dns=DnsPolicy(segment.dns.answer, segment.dns.ttl, segment.dns.steer),
+            dns=dns_policy(raw, segment, ("segments", name), fault),
             proxy=_proxy_policy(segment.proxy),
         )
         for name, segment in raw.segments.items()
@@ -162,7 +164,14 @@ def _settings(raw: RawConfig) -> Settings:
         listen=Listen(
             dns=Listener(listen.dns.address, listen.dns.port, listen.dns.workers),
             proxy=Listener(listen.proxy.address, listen.proxy.port, listen.proxy.workers),
-            pages=PagesListener(listen.pages.address, listen.pages.address6, listen.pages.http, listen.pages.https),
+            pages=PagesListener(
+                listen.pages.address,
+                listen.pages.address6,
+                listen.pages.http,
+                listen.pages.https,
+                tuple((category, tuple(addresses)) for category, addresses in listen.pages.categories.items()),
+                further_sinkholes(raw),
+            ),
             console=Listener(listen.console.address, listen.console.port),
             transparent=_transparent(listen.transparent),
         ),
@@ -172,17 +181,20 @@ def _settings(raw: RawConfig) -> Settings:
         internal_destinations=tuple(raw.destinations.internal),
         trusted_parents=tuple(listen.proxy.trusted),
         lists=tuple(map(_list_source, raw.lists)),
-        resolving=_resolving(raw.resolver),
+        resolving=_resolving(raw),
         zone=raw.zone,
         store=raw.store,
         download_proxy=raw.downloads.proxy,
     )
 
 
-def _resolving(raw: RawResolver) -> Resolving:
+def _resolving(config: RawConfig) -> Resolving:
+    raw, segments = config.resolver, config.segments.items()
     return Resolving(
         local=tuple((name, tuple(addresses)) for name, addresses in raw.local.items()),
         domains=tuple((name, tuple(upstreams)) for name, upstreams in raw.domains.items()),
+        segments=tuple((name, tuple(each.dns.upstreams)) for name, each in segments if each.dns.upstreams),
+        mixed_case=raw.mixed_case,
         private_answers=raw.private_answers,
         private_domains=(*raw.private_domains, *raw.domains),
         rate_limit=raw.rate_limit,

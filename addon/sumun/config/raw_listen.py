@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sumun.config.forms import Address, Address4, Address6, Name, Network, Port, Raw, Some, Workers, read
+from sumun.config.forms import Address, Address4, Address6, Line, Name, Network, Port, Raw, Some, Workers, read
 from sumun.config.settings import Leading, Upstream
 from sumun.config.upstreams import upstream
 
@@ -48,6 +48,9 @@ class RawPagesListener(Raw):
     address6: Address6 | None = Field(default=None, description="Answer to AAAA; without it AAAA gives NODATA.")
     http: Port = 8081
     https: Port = 8443
+    categories: dict[Line, Some[Address]] = Field(
+        default={}, description="Addresses that services of a category are answered with instead, one of each family."
+    )
 
 
 class RawConsoleListener(Raw):
@@ -75,6 +78,9 @@ class RawResolver(Raw):
     local: dict[Name, Some[Address]] = Field(default={}, description="Names answered here, with their addresses.")
     domains: dict[Name, Some[Annotated[Upstream, read(upstream)]]] = Field(
         default={}, description="Resolvers for a name and all below it, such as an internal zone."
+    )
+    mixed_case: bool = Field(
+        default=False, description="true: ask upstreams over UDP in a spelling that a forger would have to guess."
     )
     private_answers: bool = Field(
         default=True, description="false: no private address for a public name (DNS rebinding)."

@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from sumun.config import moments, values
 from sumun.config.forms import (
+    Address,
     Country,
     Day,
     Duration,
@@ -103,6 +104,10 @@ class RawRule(Raw):
         default=None, description="A date includes its whole day; a time is the first one after."
     )
 
+    sinkhole: Some[Address] | None = Field(
+        default=None,
+        description="Addresses that its names are answered with, one of each family; else those of the pages.",
+    )
     reason: Words = Field(default=Text(), description="Shown to the user: a text, or one for each language.")
     reference: Line = Field(default="", description="Number or title of the order behind the rule.")
     authority: Line = Field(default="", description="Who ordered it.")

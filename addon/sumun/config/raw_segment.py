@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field
 from sumun.config import values
 from sumun.config.forms import Network, Port, Raw, Some, Words, read
 from sumun.config.raw_rule import RawRule
+from sumun.config.settings import Upstream
+from sumun.config.upstreams import upstream
 from sumun.model.segment import DnsAnswer, FailMode, Handling
 from sumun.model.text import Text
 
@@ -25,6 +27,15 @@ class RawDnsPolicy(Raw):
         DnsAnswer, Field(strict=False), BeforeValidator(_null_answer, json_schema_input_type=DnsAnswer | None)
     ] = Field(default=DnsAnswer.SINKHOLE, description="How a blocked name is answered.")
     ttl: int = Field(default=30, ge=0, le=86_400, description="Seconds a client may keep such an answer.")
+    ede: Literal[15, 16, 17, 18] = Field(
+        default=15, description="Extended DNS error of a block: 15 blocked, 16 censored, 17 filtered, 18 prohibited."
+    )
+    structured_errors: Literal["draft-09"] | None = Field(
+        default=None, description="Version of draft-ietf-dnsop-structured-dns-error spoken to clients that ask for it."
+    )
+    upstreams: list[Annotated[Upstream, read(upstream)]] = Field(
+        default=[], description="Resolvers of this segment's own, in place of the general ones; needs a restart."
+    )
     steer: bool = Field(default=True, description="Bring names that need a page or an inspection to the proxy.")
 
 

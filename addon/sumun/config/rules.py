@@ -48,6 +48,7 @@ def build_rule(raw: RawRule, known: Known, path: Path, fault: Report) -> Rule:
         ttl=raw.ttl,
         approver=raw.approver,
         tenant=tuple((raw.tenant or {}).items()),
+        sinkhole=tuple(raw.sinkhole or ()),
     )
     for key, message in _contradictions(rule):
         fault((*path, key), message)
@@ -104,6 +105,8 @@ def unknown_service(service: str, known: Known) -> str:
 
 def _contradictions(rule: Rule) -> Iterator[tuple[str, str]]:
     """Keys that make no sense beside the others."""
+    if rule.sinkhole and rule.action.lets_through:
+        yield "sinkhole", f"`sinkhole` goes with `block`, `warn` or `justify`: `{rule.action}` leads nobody elsewhere"
     if rule.tenant and not rule.action.lets_through:
         yield (
             "tenant",

@@ -31,6 +31,15 @@ class PagesListener:
     """None: AAAA of a sinkholed name gives NODATA."""
     http: int
     https: int
+    categories: tuple[tuple[str, tuple[IPAddress, ...]], ...] = ()
+    """Addresses that services of a category are answered with instead."""
+    further: tuple[IPAddress, ...] = ()
+    """All addresses beside the first two that somebody may be sent to, by a category or by a rule."""
+
+    @property
+    def addresses(self) -> tuple[IPAddress, ...]:
+        """Those that everything is answered with for which nothing else is said."""
+        return (self.address,) if self.address6 is None else (self.address, self.address6)
 
 
 class Leading(StrEnum):
@@ -129,6 +138,10 @@ class Resolving:
     """Names that the sinkhole answers itself where policy lets them pass."""
     domains: tuple[tuple[DomainName, tuple[Upstream, ...]], ...] = ()
     """Resolvers for these names and all below them; the longest wins."""
+    segments: tuple[tuple[str, tuple[Upstream, ...]], ...] = ()
+    """Resolvers of segments that have their own."""
+    mixed_case: bool = False
+    """Ask in a spelling that a forger would have to guess."""
     private_answers: bool = True
     """False: no private address in an answer for a public name (DNS rebinding)."""
     private_domains: tuple[DomainName, ...] = ()

@@ -23,6 +23,7 @@ def doubts(raw: RawConfig, config: Config, at: datetime | None) -> Iterator[Doub
     """Every doubt about a configuration without faults; ``at`` shows what has ended already."""
     yield from _of_rules(config.rules, ("rules",), at)
     yield from _of_answers(config.settings.listen.pages)
+    yield from _of_reach(raw, config)
     for segment in config.segments:
         path: Path = ("segments", segment.name)
         yield from _of_rules(segment.rules, (*path, "rules"), at, behind=_catch_all(config.rules))
@@ -37,6 +38,23 @@ def _of_answers(pages: PagesListener) -> Iterator[Doubt]:
         if address and address.is_unspecified:
             message = f"sinkholed clients would be told `{address}`: name the address at which they reach this host"
             yield ("listen", "pages", key), message
+
+
+def _of_reach(raw: RawConfig, config: Config) -> Iterator[Doubt]:
+    """An open resolver is found within hours, and used to flood others with answers (RFC 5358)."""
+    address = config.settings.listen.dns.address
+    if not address.is_unspecified:
+        return
+    message = (
+        f"answers whoever reaches this host, since `listen.dns` has the address `{address}`: "
+        "list the networks served, or listen on an address that only they reach"
+    )
+    if config.unknown_clients:
+        yield ("unknown_clients",), f"`unknown_clients: {config.unknown_clients}` {message}"
+    for name, segment in raw.segments.items():
+        for n, network in enumerate(segment.networks):
+            if network.prefixlen == 0:
+                yield ("segments", name, "networks", n), f"`{network}` {message}"
 
 
 def _of_segment(raw: RawConfig, segment: Segment, common: Sequence[Rule], path: Path) -> Iterator[Doubt]:

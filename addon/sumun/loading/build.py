@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 
 from sumun.catalogue.built_in import BUILT_IN, NEVER_BLOCK, RESERVED, parse_names
@@ -112,10 +113,16 @@ def _services(texts: Mapping[str, str]) -> tuple[tuple[Service, ...], list[Fault
     faults: list[Fault] = []
     for file, text in sorted(texts.items()):
         try:
-            services.append(parse_service(text, file=file))
+            services.append(_service(text, file))
         except ServiceFault as fault:
             faults.append(Fault(f"blocklists/{fault.file}", fault.line, "", fault.message))
     return tuple(services), faults
+
+
+@lru_cache(maxsize=2048)
+def _service(text: str, file: str) -> Service:
+    """A reload changes one file in hundreds, and reading the others again would keep queries waiting."""
+    return parse_service(text, file=file)
 
 
 def _known(texts: Iterable[str], services: Iterable[Service]) -> frozenset[str]:
@@ -132,8 +139,15 @@ def _lists(
         if (text := texts.get(source.id)) is None:
             statistics[source.id] = ListStatistics()
             continue
-        patterns[source.id], statistics[source.id] = read_list(text, source.format, guards(source))
+        read = _read_built_in if source.id in BUILT_IN else read_list
+        patterns[source.id], statistics[source.id] = read(text, source.format, guards(source))
     return patterns, statistics
+
+
+@lru_cache(maxsize=2 * len(BUILT_IN))
+def _read_built_in(text: str, form: str, guard: Guard) -> tuple[tuple[Pattern, ...], ListStatistics]:
+    """As above, for lists that change with Sumun's version only."""
+    return read_list(text, form, guard)
 
 
 def _compiled(
@@ -167,9 +181,13 @@ def guard_for(settings: Settings, never_block: str) -> Callable[[ListSource], Gu
     The names of our own upstreams are among it: the author of a list cannot know them. The lists that come with Sumun
     are not held back from those, since clients may well be kept from the resolvers that Sumun itself asks.
     """
-    needed = parse_names(never_block)
-    ours, theirs = Guard(needed), Guard([*needed, *_upstream_names(settings)])
+    ours, theirs = _guard(never_block, ()), _guard(never_block, tuple(_upstream_names(settings)))
     return lambda source: ours if source.id in BUILT_IN else theirs if source.guard else NOBODY
+
+
+@lru_cache(maxsize=4)
+def _guard(never_block: str, more: tuple[DomainName, ...]) -> Guard:
+    return Guard([*parse_names(never_block), *more])
 
 
 def _upstream_names(settings: Settings) -> Iterator[DomainName]:

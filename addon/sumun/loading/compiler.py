@@ -25,7 +25,7 @@ REFUSALS_KEPT = 100
 """Refusals of one list that are kept to be shown; all are counted."""
 _MAX_GLOBS = 10_000
 """Of one list: each costs every look-up below its tail, and is held in every process."""
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,16 @@ def write_private(path: Path, octets: bytes) -> None:
         raise
 
 
-def read_private(path: Path, limit: int) -> bytes | None:
-    """What is in a file of ``limit`` octets at most; None where it is not, or somebody else could have written it."""
+def read_private(path: Path, limit: int, first: int = -1) -> bytes | None:
+    """What is in a file of ``limit`` octets at most; None where it is not, or somebody else could have written it.
+
+    ``first``: so many octets of it are enough.
+    """
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
             status = os.fstat(file.fileno())
             if status.st_uid not in (os.geteuid(), 0) or status.st_mode & 0o022 or status.st_size > limit:
                 return None
-            return file.read()
+            return file.read(first)
     except OSError:
         return None

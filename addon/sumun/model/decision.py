@@ -42,6 +42,8 @@ class Decision:
     policy_revision: str = ""
     valid_until: datetime | None = None
     """First instant at which a schedule could make it another; None: only a new policy could."""
+    bypass: str | None = None
+    """Technique of getting round the filter that the name stands for (``model.bypass``), unless a rule lets it."""
 
     @property
     def concerns_ai(self) -> bool:
@@ -62,6 +64,7 @@ class Undetermined:
     shadows: tuple[Rule, ...] = ()
     policy_revision: str = ""
     valid_until: datetime | None = None
+    bypass: str | None = None
 
 
 type Outcome = Decision | Undetermined

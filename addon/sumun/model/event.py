@@ -37,6 +37,13 @@ class AccessDecided:
     verdict: Verdict
     data_exposed: DataExposed
     context: Context = Context()
+    id: str = ""
+    """What somebody was told already; empty: it gets one when it is recorded."""
+
+    @property
+    def bypass(self) -> str | None:
+        """Technique of getting round the filter: what was seen on the wire, else what the name stands for."""
+        return self.context.bypass or self.outcome.bypass
 
 
 class Events(Protocol):

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 
+from sumun.model.name import IPAddress
 from sumun.model.schedule import Schedule
 from sumun.model.service import Pattern
 from sumun.model.text import Text
@@ -94,6 +95,8 @@ class Rule:
     approver: str = ""
     tenant: tuple[tuple[str, str], ...] = ()
     """Header fields that keep a service to the organisation's own workspace."""
+    sinkhole: tuple[IPAddress, ...] = ()
+    """Addresses that its names are answered with over DNS; empty: those of its category, or the general ones."""
 
 
 @dataclass(frozen=True, slots=True)

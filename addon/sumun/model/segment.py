@@ -30,6 +30,15 @@ class DnsAnswer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class StructuredErrors:
+    """What clients that ask for it are told in a form that software reads."""
+
+    contact: str
+    """URI of whoever can help."""
+    organisation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DnsPolicy:
     """The sinkhole's side of a segment."""
 
@@ -38,6 +47,10 @@ class DnsPolicy:
     """Seconds that a client may keep an answer of ours."""
     steer: bool = True
     """Answer names that need a page or an inspection with the proxy's own address."""
+    ede: int = 15
+    """Extended DNS error that a block is explained with (RFC 8914)."""
+    structured_errors: StructuredErrors | None = None
+    """None: errors are text for people."""
 
 
 class Handling(StrEnum):

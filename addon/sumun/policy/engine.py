@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from sumun.model.bypass import technique_of
 from sumun.model.decision import Decision, Outcome, Reason, Undetermined
 from sumun.model.grant import GrantKind
 from sumun.model.name import IPAddress
@@ -150,7 +151,15 @@ class Policy:
             shadows=scan.shadows,
             policy_revision=self.revision,
             valid_until=scan.boundary,
+            bypass=self._bypass(segment, facts, settled if reason is not Reason.SEGMENT_DEFAULT else None),
         )
+
+    def _bypass(self, segment: Segment, facts: Facts, settled: Rule | None) -> str | None:
+        """Where nothing is filtered there is nothing to get round, and what a rule lets pass by name is none."""
+        if not facts.lists or not self.rules[segment.name]:
+            return None
+        let = settled is not None and settled.action.lets_through and settled.when.names_a_destination
+        return None if let else technique_of(facts.lists)
 
     def _reason(self, settled: CompiledRule | None) -> Reason:
         if settled is None:
@@ -168,6 +177,7 @@ class Policy:
             shadows=scan.shadows,
             policy_revision=self.revision,
             valid_until=scan.boundary,
+            bypass=self._bypass(segment, facts, None),
         )
 
 

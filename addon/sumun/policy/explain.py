@@ -13,6 +13,7 @@ from sumun.model.decision import Decision, Outcome
 from sumun.model.request import UNKNOWN, AccessRequest
 from sumun.model.segment import DnsPolicy, FailMode
 from sumun.model.verdict import Verdict
+from sumun.policy.by_name import decide_name, refused_canary, strictest_reading
 from sumun.policy.engine import Policy
 from sumun.policy.trace import Step, trace
 from sumun.policy.verdicts import dns_verdict, gate_verdict, http_verdict
@@ -29,21 +30,30 @@ class Explanation:
     gate: Verdict
     http: Verdict | None
     """None: it depends on what was not said (see ``outcome.needs``)."""
+    by_name: Outcome
+    """What DNS and the gate go by."""
+    bypass: str | None = None
+    """Technique of getting round the filter that the name stands for."""
 
 
 def explain(policy: Policy, request: AccessRequest, *, at: datetime) -> Explanation:
     """Decide three times, with what DNS, the gate and the http point know of the request."""
     segment = policy.segment_of(request.client)
-    by_name = policy.decide(by_name_only(request), at=at)
-    outcome = policy.decide(request, at=at)
+    by_name = decide_name(policy, by_name_only(request), at=at)
+    read_as, outcome = strictest_reading(policy, request, at=at)
     dns = dns_verdict(by_name, segment.dns if segment else DnsPolicy()) if request.name else None
+    bypass = outcome.bypass
+    if request.name and (found := refused_canary(policy, by_name, request.name)):
+        bypass, dns = found
     known = isinstance(outcome, Decision)
     return Explanation(
         outcome=outcome,
-        steps=tuple(trace(policy, request, at=at)),
+        steps=tuple(trace(policy, read_as, at=at)),
         dns=dns,
         gate=gate_verdict(by_name),
         http=http_verdict(outcome, segment.on_failure if segment else FailMode.CLOSED) if known else None,
+        by_name=by_name,
+        bypass=bypass,
     )
 
 

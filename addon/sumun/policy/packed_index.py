@@ -2,18 +2,15 @@
 
 Answers as ``DomainIndex`` does, for entries that are ids of lists. The buffer holds, each part aligned to eight octets:
 
-    magic, SHA-256 of all that follows, length of the header, header (JSON)
-    roots     one octet each, eight for a root: 0 nobody, 255 several, else a tag; the root of a name is
-              its last two labels, so most misses end after one look
-    cells     the same for the names themselves
-    starts    first record of each bucket, and one past the last record
-    offsets   where the name of each record begins, and one past the last name
-    labels    for each record, which lists carry it as what
-    names     the names themselves, end to end
+    magic, SHA-256 of all that follows, length of the header
+    records   a dot, the name, a zero octet, and two octets that say which lists carry it as what
+    starts    where the first record of each bucket begins, and where the last record ends
+    roots     one octet each, about eight for a root, which is the last two labels of a name: how deep the names below
+              it are. So most misses end after one look, and a hit needs few
+    header (JSON)
 
-A name's hash is the CRC-32 of its labels from the last to the first, so that one pass over a query hashes all of its
-suffixes. CRC-32 can be made to collide at will: records of a bucket are in order and searched by halving, so that a
-list of collisions costs little.
+A name's hash is its CRC-32, since that is what Python computes fastest. It can be made to collide at will: records of
+a bucket are in order, and many are searched by halving, so that a list of collisions costs little.
 """
 
 from __future__ import annotations
@@ -21,23 +18,30 @@ from __future__ import annotations
 import json
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, Final, Protocol
+from itertools import pairwise
+from typing import Any, Final, Protocol, overload
 from zlib import crc32
 
 from sumun.model.name import DomainName
 from sumun.model.service import Match, Pattern
 from sumun.policy.domain_index import DomainIndex
 
-MAGIC: Final = b"sumunix1"
+MAGIC: Final = b"sumunix2"
 _CHECKED: Final = 40
 """Octets before the part that the digest covers."""
 _HEADER: Final = 48
-_SEVERAL: Final = 255
-_CELLS_PER_NAME: Final = 8
-_MAX_LABELS: Final = 65_535
+_CELLS_PER_ROOT: Final = 8
+_SCANNED: Final = 4096
+"""Octets of a bucket that are searched from end to end; a bucket that nobody made on purpose has some thirty."""
+_DEEPEST: Final = 7
+"""Bit in ``roots`` for names of nine labels and more; bit 0 is for names of two."""
+_LABEL: Final = 2
+"""Octets of a label's number."""
+_FEW_LABELS, _MAX_LABELS = 255, 255 * 255
+"""For a few, the first octet says it all."""
 
 type _Label = tuple[tuple[str, ...], tuple[str, ...]]
 """Lists that carry a name exactly, and lists that carry all below it too."""
@@ -45,10 +49,17 @@ type Buffer = Any
 """bytes or mmap: what both can do is slicing to bytes, and memoryview."""
 
 
-class Sliced(Protocol):
-    """Octets of which a slice is bytes."""
+class Searched(Protocol):
+    """Octets of which a slice is bytes; what bytes and memory maps have in common."""
 
+    @overload
     def __getitem__(self, part: slice, /) -> bytes: ...
+    @overload
+    def __getitem__(self, place: int, /) -> int: ...
+
+    def find(self, octets: bytes, start: int, end: int, /) -> int:
+        """Where the octets begin, not before ``start``; -1: they do not lie before ``end``."""
+        ...
 
 
 class DamagedIndex(ValueError):
@@ -63,26 +74,26 @@ def pack(entries: Iterable[tuple[Pattern, str]], about: Mapping[str, Any]) -> It
     names, count = gathered.names, len(gathered.names)
     buckets = 1 << max(4, count.bit_length())
     ordered = sorted(names)
-    ordered.sort(key=lambda name: _hash(name) & (buckets - 1))
+    ordered.sort(key=lambda name: crc32(b".%b\0" % name) & (buckets - 1))
     numbers = array("H", map(names.__getitem__, ordered))
     names.clear()  # a hundred megabytes for a million names, and the rest needs room
-    hashes = array("I", map(_hash, ordered))
+    for place, name in enumerate(ordered):
+        ordered[place] = b".%b\0" % name
+    starts = _starts(ordered, buckets)
+    starts = _starts(ordered, buckets)
     parts = {
-        "roots": _cells(map(_root, ordered), buckets * _CELLS_PER_NAME),
-        "cells": _cells(hashes, buckets * _CELLS_PER_NAME),
-        "starts": _starts(hashes, buckets),
-        "offsets": _offsets(ordered),
-        "labels": numbers,
-        "names": b"".join(ordered),
+        "records": b"".join(each for pair in zip(ordered, map(_written_label, numbers), strict=True) for each in pair),
+        "starts": starts,
+        "roots": _roots(ordered, buckets),
     }
-    depths = {name.count(b".") + 1 for name in ordered}
     header = {
         "labels": list(gathered.labels),
         "globs": list(gathered.globs),
         "counts": gathered.counts,
         "about": dict(about),
-        "shortest": min(depths, default=0),
-        "deepest": max(depths, default=1),
+        "names": len(ordered),
+        "short": not all(b"." in record[1:] for record in ordered),
+        "crowded": any(end - start > _SCANNED for start, end in pairwise(starts)),
         "order": sys.byteorder,
     }
     yield from _written(parts, header)
@@ -123,53 +134,45 @@ class _Gathered:
         return self.labels.setdefault(label, len(self.labels))
 
 
-def _hash(name: bytes) -> int:
-    value = 0
-    for label in reversed(name.split(b".")):
-        value = crc32(label, value)
-    return value
-
-
-def _root(name: bytes) -> int:
-    return _hash(b".".join(name.rsplit(b".", 2)[-2:]))
-
-
-def _tag(value: int) -> int:
-    return (value >> 24) % 254 + 1
-
-
-def _cells(values: Iterable[int], count: int) -> bytearray:
-    cells = bytearray(count)
-    for value in values:
-        place, tag = value & (count - 1), _tag(value)
-        cells[place] = tag if cells[place] in (0, tag) else _SEVERAL
+def _roots(records: Sequence[bytes], buckets: int) -> bytearray:
+    hashes = array("I", (crc32(record[_root(record) :]) for record in records))
+    seen = bytearray(buckets)
+    for value in hashes:
+        seen[value & (buckets - 1)] = 1
+    roots = max(2, sum(seen))  # nearly: some share a place
+    cells = bytearray(1 << (roots * _CELLS_PER_ROOT - 1).bit_length())
+    for value, record in zip(hashes, records, strict=True):
+        cells[value & (len(cells) - 1)] |= 1 << min(max(record.count(b".") - 2, 0), _DEEPEST)
     return cells
 
 
-def _starts(values: Iterable[int], buckets: int) -> array[int]:
-    counts = array("I", bytes(4 * (buckets + 1)))
-    for value in values:
-        counts[(value & (buckets - 1)) + 1] += 1
+def _root(octets: bytes) -> int:
+    """Where the last two labels begin; -1: there is but one."""
+    return octets.rfind(b".", 0, octets.rfind(b"."))
+
+
+def _starts(records: Sequence[bytes], buckets: int) -> array[int]:
+    starts = array("I", [_HEADER, *bytes(buckets)])
+    for record in records:
+        starts[(crc32(record) & (buckets - 1)) + 1] += len(record) + _LABEL
     for bucket in range(buckets):
-        counts[bucket + 1] += counts[bucket]
-    return counts
+        starts[bucket + 1] += starts[bucket]
+    return starts
 
 
-def _offsets(names: Iterable[bytes]) -> array[int]:
-    offsets, end = array("I", [0]), 0
-    for name in names:
-        end += len(name)
-        offsets.append(end)
-    return offsets
+def _written_label(number: int) -> bytes:
+    """Two octets, none of them zero."""
+    return bytes((number % 255 + 1, number // 255 + 1))
 
 
 def _written(parts: Mapping[str, Any], header: dict[str, Any]) -> Iterator[bytes | memoryview]:
     pieces = {name: memoryview(part).cast("B") for name, part in parts.items()}
     sizes = {name: len(piece) for name, piece in pieces.items()}
     text = json.dumps({**header, "sizes": sizes}).encode()
-    body: list[bytes | memoryview] = [len(text).to_bytes(8, "little"), _aligned(text)]
+    body: list[bytes | memoryview] = [len(text).to_bytes(8, "little")]
     for piece in pieces.values():
         body += [piece, bytes(-len(piece) % 8)]
+    body.append(text)
     digest = sha256()
     for part in body:
         digest.update(part)
@@ -177,92 +180,98 @@ def _written(parts: Mapping[str, Any], header: dict[str, Any]) -> Iterator[bytes
     yield from body
 
 
-def _aligned(octets: bytes) -> bytes:
-    return octets + b" " * (-len(octets) % 8)
-
-
 class PackedIndex:
     """Immutable; ``buffer`` is bytes or a memory map, and stays as it is for as long as this is used."""
 
     def __init__(self, buffer: Buffer, *, check: bool = True) -> None:
-        header, start = _header(buffer, check=check)
+        header = _header(buffer, check=check)
         self.about: Final[Mapping[str, Any]] = header["about"]
         """What was kept beside the entries."""
         self.counts: Final[Mapping[str, int]] = header["counts"]
         """Entries of each list."""
-        self._labels: Final[list[list[list[str]]]] = header["labels"]
+        labels = header["labels"]
+        self._many_labels: Final = len(labels) > _FEW_LABELS
+        self._labels: Final[dict[int, list[list[str]]]] = {
+            first + 256 * second * self._many_labels: label
+            for (first, second), label in zip(map(_written_label, range(len(labels))), labels, strict=True)
+        }
         self._globs: Final = DomainIndex((Pattern(text, Match.GLOB), value) for text, value in header["globs"])
         self._has_globs: Final = bool(header["globs"])
-        self._has_short: Final[bool] = header["shortest"] == 1
-        self._deepest: Final[int] = header["deepest"]
-        places, view = _places(header["sizes"], start), memoryview(buffer)
-        if places["names"][1] > len(view):
-            raise DamagedIndex("the index is shorter than it says")
+        self._has_short: Final[bool] = header["short"]
+        self._crowded: Final[bool] = header["crowded"]
+        self._length: Final[int] = header["names"]
+        places, view = _places(header["sizes"], _HEADER), memoryview(buffer)
         self._roots: Final = view[slice(*places["roots"])]
-        self._cells: Final = view[slice(*places["cells"])]
         self._starts: Final = view[slice(*places["starts"])].cast("I")
-        self._offsets: Final = view[slice(*places["offsets"])].cast("I")
-        self._label_of: Final = view[slice(*places["labels"])].cast("H")
-        self._names: Final = places["names"][0]
-        self._octets: Final[Sliced] = buffer
-        self._cell_mask: Final = len(self._cells) - 1
+        self._octets: Final[Searched] = buffer
+        self._root_mask: Final = len(self._roots) - 1
         self._bucket_mask: Final = len(self._starts) - 2
 
     def __len__(self) -> int:
-        return len(self._label_of)
+        return self._length
 
     def lookup(self, name: DomainName) -> list[list[str]]:
         """All lists that cover the name, in the groups and the order of ``DomainIndex.lookup``."""
-        octets = name.text.encode()
-        parts = octets.rsplit(b".", 2)
-        if self._has_short or len(parts) == 1:
-            return self._groups(name, octets, octets.split(b"."), 0, -1)
-        value = crc32(parts[-2], crc32(parts[-1]))
-        if (tag := self._roots[value & self._cell_mask]) and (tag == (value >> 24) % 254 + 1 or tag == _SEVERAL):
-            labels = octets.rsplit(b".", self._deepest)[-self._deepest :]
-            return self._groups(name, octets, labels[:-1], crc32(parts[-1]), len(parts[-1]))
-        return self._glob_groups(name)
+        octets = f".{name.text}\0".encode()
+        dot = octets.rfind(b".", 0, octets.rfind(b"."))
+        depths = self._roots[crc32(octets[dot:]) & self._root_mask]
+        if self._has_short or self._has_globs:
+            return self._wide_groups(name, octets, dot, depths)
+        return self._groups(octets, dot, depths) if depths else []
 
     def covers(self, name: DomainName) -> bool:
         """Whether any entry covers the name."""
         return bool(self.lookup(name))
 
-    def _groups(self, name: DomainName, octets: bytes, labels: list[bytes], value: int, length: int) -> list[list[str]]:
-        """From the last of these labels to the first; those after them have this hash and length together."""
-        cells, mask = self._cells, self._cell_mask
+    def _groups(self, octets: bytes, dot: int, depths: int, globs: Sequence[list[str]] = ()) -> list[list[str]]:
+        """What is filed from the root, which begins at this dot, to the whole name."""
         found: list[list[str]] = []
-        for label in reversed(labels):
-            value = crc32(label, value)
-            length += len(label) + 1
-            if (tag := cells[value & mask]) and (tag == (value >> 24) % 254 + 1 or tag == _SEVERAL):
-                exact, suffix = self._labels[self._find(value, octets[-length:])]
-                if length == len(octets):
-                    return [group for group in (exact, suffix, *self._glob_groups(name), *reversed(found)) if group]
-                if suffix:
-                    found.append(suffix)
-        return [*self._glob_groups(name), *reversed(found)]
+        while depths and dot >= 0:
+            if depths & 1 and (label := self._find(octets[dot:])):
+                if not dot:
+                    return [*filter(None, label), *globs, *found]
+                if suffix := label[1]:
+                    found = [suffix, *found] if found else [suffix]
+            depths = depths >> 1 | depths & 1 << _DEEPEST
+            dot = octets.rfind(b".", 0, dot)
+        return [*globs, *found] if globs else found
 
-    def _glob_groups(self, name: DomainName) -> list[list[str]]:
-        return self._globs.lookup(name) if self._has_globs else []
+    def _wide_groups(self, name: DomainName, octets: bytes, dot: int, depths: int) -> list[list[str]]:
+        """The same where names of one label or globs are listed too."""
+        globs = self._globs.lookup(name) if self._has_globs else []
+        top = self._find(octets[octets.rfind(b".") :]) or ([], [])
+        if dot < 0:
+            return [*filter(None, top), *globs]
+        return [*self._groups(octets, dot, depths, globs), *filter(None, top[1:])]
 
-    def _find(self, value: int, name: bytes) -> int:
-        """Number of the labels of a name; 0: it has none."""
-        bucket = value & self._bucket_mask
+    def _find(self, name: bytes) -> Sequence[list[str]] | None:
+        """Lists that carry a name, as it stands in its record, exactly, and those that carry all below it too."""
+        bucket = crc32(name) & self._bucket_mask
         low, high = self._starts[bucket], self._starts[bucket + 1]
-        while low < high:
-            middle = (low + high) // 2
-            there = self._octets[self._names + self._offsets[middle] : self._names + self._offsets[middle + 1]]
-            if there == name:
-                return self._label_of[middle]
-            if there < name:
-                low = middle + 1
+        if self._crowded:
+            low, high = self._narrowed(name, low, high)
+        place = self._octets.find(name, low, high)
+        while place > low and self._octets[place - _LABEL - 1]:  # the end of a longer name
+            place = self._octets.find(name, place + 1, high)
+        if place < 0:
+            return None
+        end = place + len(name)
+        number = self._octets[end]
+        return self._labels[number + 256 * self._octets[end + 1] if self._many_labels else number]
+
+    def _narrowed(self, name: bytes, low: int, high: int) -> tuple[int, int]:
+        """The few of very many records among which the name would be."""
+        while high - low > _SCANNED:
+            middle = self._octets.find(b"\0", (low + high) // 2, high) + 1 + _LABEL
+            if self._octets[middle : middle + len(name)] <= name:
+                low = middle
             else:
                 high = middle
-        return 0
+        return low, high
 
 
-def _header(buffer: Buffer, *, check: bool) -> tuple[dict[str, Any], int]:
-    """The header, and where the parts begin; raises DamagedIndex."""
+def _header(buffer: Buffer, *, check: bool) -> dict[str, Any]:
+    """The header; raises DamagedIndex."""
     if bytes(buffer[:8]) != MAGIC or len(buffer) < _HEADER:
         raise DamagedIndex("this is no index, or one of another version")
     with memoryview(buffer) as view:
@@ -270,12 +279,12 @@ def _header(buffer: Buffer, *, check: bool) -> tuple[dict[str, Any], int]:
             raise DamagedIndex("the index is damaged: its digest does not hold")
     length = int.from_bytes(buffer[_CHECKED:_HEADER], "little")
     try:
-        header = json.loads(bytes(buffer[_HEADER : _HEADER + length]))
+        header: dict[str, Any] = json.loads(bytes(buffer[len(buffer) - length :]))
     except ValueError:
         raise DamagedIndex("the index is damaged: its header cannot be read") from None
     if header["order"] != sys.byteorder:
         raise DamagedIndex("the index was made on another kind of machine")
-    return header, _HEADER + length + (-length % 8)
+    return header
 
 
 def _places(sizes: Mapping[str, int], start: int) -> dict[str, tuple[int, int]]:

@@ -20,6 +20,10 @@ class SegmentTable:
         networks = [(network, segment) for segment in segments for network in segment.networks]
         self._levels = {version: _levels(networks, version) for version in (4, 6)}
 
+    def __bool__(self) -> bool:
+        """Whether any client is in a segment."""
+        return any(self._levels.values())
+
     def find(self, client: IPAddress) -> Segment | None:
         """The segment of the longest network that holds the client; an IPv4-mapped address counts as IPv4."""
         client = plain(client)

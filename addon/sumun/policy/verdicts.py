@@ -6,7 +6,10 @@ HTTP) can still turn these into ``refused`` or ``closed``; nothing can turn a re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sumun.model.decision import Decision, Outcome, Reason, Undetermined
+from sumun.model.name import IPAddress
 from sumun.model.request import Facet
 from sumun.model.rule import Action
 from sumun.model.segment import DnsAnswer, DnsPolicy, FailMode
@@ -33,6 +36,15 @@ def must_see_inside(outcome: Outcome) -> bool:
     return not outcome.action.lets_through or bool(outcome.rule and outcome.rule.tenant)
 
 
+def strictness(outcome: Outcome) -> int:
+    """A rank among answers to several readings of one request: the strictest holds."""
+    if isinstance(outcome, Undetermined):
+        return 20
+    if not outcome.action.lets_through:
+        return 30 + outcome.action.strictness
+    return (10 if outcome.rule and outcome.rule.tenant else 0) + outcome.action.strictness + outcome.concerns_ai
+
+
 def dns_verdict(outcome: Outcome, dns: DnsPolicy) -> Verdict:
     """A block is answered by the sinkhole, what needs a page or an inspection is steered, the rest forwarded.
 
@@ -46,6 +58,18 @@ def dns_verdict(outcome: Outcome, dns: DnsPolicy) -> Verdict:
     if outcome.action is Action.BLOCK:
         return _DNS_ANSWERS[dns.answer]
     return Verdict.STEERED if dns.steer and must_see_inside(outcome) else Verdict.FORWARDED
+
+
+def sinkhole_addresses(
+    outcome: Outcome, general: tuple[IPAddress, ...], by_category: Mapping[str, tuple[IPAddress, ...]]
+) -> tuple[IPAddress, ...]:
+    """Where a sinkholed or steered name leads: the rule's addresses, else those of the service's category, else all's.
+
+    So that flow logs, which show addresses only, tell what was tried.
+    """
+    if isinstance(outcome, Decision) and outcome.rule and outcome.rule.sinkhole:
+        return outcome.rule.sinkhole
+    return by_category.get(outcome.service.category, general) if outcome.service else general
 
 
 def gate_verdict(outcome: Outcome) -> Verdict:

@@ -20,9 +20,9 @@ from sumun.model.segment import FailMode, Handling, Segment
 from sumun.model.verdict import DataExposed, Point, Verdict
 from sumun.pages.offer import Offer
 from sumun.pages.render import Asked, Failure, Page
+from sumun.policy.copies import with_copied
 from sumun.policy.verdicts import http_verdict
 from sumun.proxy import enforce, translate
-from sumun.proxy.copies import with_copied
 from sumun.proxy.discovery import as_unknown_api, is_unknown_api, may_be_unknown_api
 from sumun.proxy.hygiene import Flaw
 from sumun.proxy.ports import Pages

@@ -11,9 +11,9 @@ from sumun.model.name import DomainName, IPAddress
 from sumun.model.request import AccessRequest
 from sumun.model.segment import Handling, ProxyPolicy
 from sumun.model.verdict import Verdict
+from sumun.policy.copies import copied_by_name
 from sumun.policy.engine import Policy
-from sumun.policy.verdicts import gate_verdict
-from sumun.proxy.copies import copied_by_name
+from sumun.policy.verdicts import gate_verdict, strictness
 from sumun.proxy.destination import Destination
 
 SNI_MISMATCH = "sni_mismatch"
@@ -69,7 +69,7 @@ class GateRuling:
 
 def strictest(rulings: Iterable[Ruling]) -> Ruling:
     """The ruling that holds; of equals the first."""
-    return max(rulings, key=lambda ruling: _strictness(ruling.outcome))
+    return max(rulings, key=lambda ruling: strictness(ruling.outcome))
 
 
 def decide_all(policy: Policy, requests: Iterable[AccessRequest], *, at: datetime) -> Ruling:
@@ -128,11 +128,3 @@ def _contradict(destination: Destination | None, server_name: DomainName | IPAdd
     if destination.address is not None and isinstance(server_name, DomainName):
         return False
     return destination.host != server_name
-
-
-def _strictness(outcome: Outcome) -> int:
-    if isinstance(outcome, Undetermined):
-        return 20
-    if not outcome.action.lets_through:
-        return 30 + outcome.action.strictness
-    return (10 if outcome.rule and outcome.rule.tenant else 0) + outcome.action.strictness + outcome.concerns_ai

@@ -262,19 +262,17 @@ def own_listeners(settings: Settings) -> Iterator[tuple[IPAddress, int]]:
         yield each.address, each.port
     if listen.transparent:
         yield listen.transparent.address, listen.transparent.port
-    for address in (listen.pages.address, listen.pages.address6):
-        if address:
-            yield address, listen.pages.http
-            yield address, listen.pages.https
+    for address in (*listen.pages.addresses, *listen.pages.further):
+        yield address, listen.pages.http
+        yield address, listen.pages.https
 
 
 def _listeners(settings: Settings) -> Iterator[tuple[str, int, Leading | None]]:
     listen = settings.listen
     yield str(listen.proxy.address), listen.proxy.port, None
-    for address in (listen.pages.address, listen.pages.address6):
-        if address:
-            yield str(address), listen.pages.http, None
-            yield str(address), listen.pages.https, None
+    for address in (*listen.pages.addresses, *listen.pages.further):
+        yield str(address), listen.pages.http, None
+        yield str(address), listen.pages.https, None
     if transparent := listen.transparent:
         yield str(transparent.address), transparent.port, transparent.leading
 

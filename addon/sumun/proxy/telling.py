@@ -141,7 +141,7 @@ class Teller:
     ) -> None:
         """Tell of a connection that goes no further than the gate."""
         asked, outcome = ruling.ruling.request, ruling.ruling.outcome
-        bypass = bypass or ruling.bypass
+        bypass = bypass or ruling.bypass or outcome.bypass
         logged = ruling.ruling.is_logged and not ruling.failure
         if bypass and not logged:  # what is recorded is counted there
             self.metrics.bypass_attempts.labels(outcome.segment, bypass).inc()

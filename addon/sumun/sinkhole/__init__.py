@@ -6,7 +6,6 @@ Rule 3: every query is counted once, and ends in one answer or in one counted dr
 
     question    octets -> what is asked, or what is wrong with it
     judgement   the policy's word on a name, read the way DNS needs it
-    canaries    names by which software asks for a way round
     local       names known here, and addresses that no public name should have
     answers     our own answers, as octets; cookies, the option that goes with them
     relay       a question on its way to an upstream, and the answer on its way back

@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from dns.edns import EDECode
 from dns.rcode import Rcode
 from dns.rdatatype import RdataType
 
-from sumun.config.settings import PagesListener
+from sumun.model.name import IPAddress
 from sumun.model.verdict import Verdict
 from sumun.sinkhole.question import Echo, Question
 
@@ -33,8 +32,12 @@ _SOA_NAMES = _ZONE + b"\x0ahostmaster" + _ZONE
 class Explanation:
     """An extended DNS error (RFC 8914), shown to clients that speak EDNS."""
 
-    code: EDECode
+    code: int
     text: str = ""
+    tells_incident: bool = False
+    """Whether the text keeps a place for the id of the event (``NO_ID``)."""
+    structured: bool = False
+    """Whether software reads the text, which must then be whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,9 @@ class Addresses:
     v6: bytes | None
 
     @classmethod
-    def of(cls, pages: PagesListener) -> Self:
-        """The addresses of the pages listener, each under the type of its family."""
-        families = {a.version: a.packed for a in (pages.address6, pages.address) if a is not None}
+    def of(cls, addresses: Sequence[IPAddress]) -> Self:
+        """Each under the type of its family."""
+        families = {address.version: address.packed for address in reversed(addresses)}
         return cls(families.get(4), families.get(6))
 
     def of_type(self, type_: int) -> bytes | None:
@@ -118,7 +121,9 @@ def opt_record(echo: Echo, rcode: int = 0, explanation: Explanation | None = Non
         return b""
     option = cookie_option(echo)
     if explanation:
-        text = explanation.text.encode()[:_MAX_EXPLANATION].decode(errors="ignore").encode()
+        text = explanation.text.encode()
+        if not explanation.structured:
+            text = text[:_MAX_EXPLANATION].decode(errors="ignore").encode()
         option += struct.pack("!HHH", 15, 2 + len(text), explanation.code) + text
     flags = (rcode >> 4) << 24 | echo.edns.dnssec_ok << 15
     return b"\x00" + struct.pack("!HHIH", RdataType.OPT, UDP_PAYLOAD, flags, len(option)) + option

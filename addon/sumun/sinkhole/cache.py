@@ -15,7 +15,7 @@ from dns.rdatatype import RdataType
 
 from sumun.upstream.message import HEADER, TC, MalformedMessage, flags_of, question_end, records
 
-_MAX_OCTETS = 32 * 1024 * 1024
+MAX_OCTETS = 32 * 1024 * 1024
 _OVERHEAD = 600
 """Octets that an entry takes beside the message."""
 _MAX_TTL, _MAX_NEGATIVE_TTL = 86_400, 3_600
@@ -69,7 +69,7 @@ class Cache:
     with DNSSEC or with CD set is never given without.
     """
 
-    max_octets: int = _MAX_OCTETS
+    max_octets: int = MAX_OCTETS
     _entries: dict[bytes, _Entry] = field(default_factory=dict)
     _failures: dict[bytes, tuple[float, float]] = field(default_factory=dict)
     """Until when, and for how many seconds, no upstream need be asked again."""

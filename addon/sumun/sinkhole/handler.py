@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -59,9 +59,16 @@ class Handler:
         tally: Tally,
         clock: Callable[[], datetime],
         limit: RateLimit | None = None,
+        by_segment: Mapping[str, Upstream] | None = None,
     ) -> None:
+        """``by_segment``: segments that do not ask ``upstream``, and whom they ask."""
         self._responder = responder
-        self._recall = Recall(upstream, clock=clock)
+        different = {id(each): each for each in (upstream, *(by_segment or {}).values())}
+        # INVARIANT: what one upstream said is never given to clients of a segment that asks another
+        recalls = {key: Recall(each, clock=clock, parts=len(different)) for key, each in different.items()}
+        self._recall = recalls[id(upstream)]
+        self._recalls = list(recalls.values())
+        self._by_segment = {name: recalls[id(each)] for name, each in (by_segment or {}).items()}
         self._tally = tally
         self._clock = clock
         self.limit = limit
@@ -91,6 +98,10 @@ class Handler:
         except Exception:  # noqa: BLE001 - each query fails by itself, in ``handle``
             return {}, self._clock()
 
+    def incident(self, client: bytes, answer: Answer, at: datetime) -> bytes:
+        """The id that a listener puts into an answer that it gives by look-up, and that tells one."""
+        return self._tally.incident(client, answer, at)
+
     def answered(
         self, answered: Sequence[tuple[bytes, Answer]], unsent: Iterable[int], at: datetime, seconds: float
     ) -> None:
@@ -117,7 +128,8 @@ class Handler:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._recall.close()
+        for recall in self._recalls:
+            await recall.close()
         self.settle()
 
     def _response(self, query: _Query) -> Response:
@@ -161,7 +173,7 @@ class Handler:
 
     def _known(self, query: _Query, forward: Forward) -> Answer | None:
         try:
-            reply = self._recall.known(forward.query, query.at)
+            reply = self._recall_for(forward).known(forward.query, query.at)
             if reply is None:
                 return None
             answer = self._responder.on_reply(forward, reply.wire, at=query.at, known=reply.known)
@@ -171,6 +183,9 @@ class Handler:
             return None
         return answer
 
+    def _recall_for(self, forward: Forward) -> Recall:
+        return self._by_segment.get(forward.labels.segment, self._recall)
+
     def _passed(self, query: _Query, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._per_client[query.client] -= 1
@@ -179,7 +194,7 @@ class Handler:
 
     async def _ask(self, query: _Query, forward: Forward) -> None:
         try:
-            reply = await self._recall.ask(forward.query)
+            reply = await self._recall_for(forward).ask(forward.query)
             answer = self._responder.on_reply(forward, reply.wire, at=self._clock(), known=reply.known)
         except UpstreamError as fault:
             self._warn(fault)  # names the resolvers, which is not for clients to read
@@ -194,8 +209,8 @@ class Handler:
         self._finish(query, answer)
 
     def _finish(self, query: _Query, answer: Answer) -> None:
-        self._tally.attempt(query.client.packed, answer, query.at)
-        sent = query.reply(query.wire[:2] + answer.body) is not False
+        incident = self._tally.attempt(query.client.packed, answer, query.protocol, query.at)
+        sent = query.reply(query.wire[:2] + answer.telling(incident)) is not False
         self._tally.response(answer, query.protocol, sent=sent, seconds=time.perf_counter() - query.start)
 
     def _complain(self, doing: str) -> None:

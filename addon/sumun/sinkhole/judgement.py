@@ -13,9 +13,12 @@ from sumun.model.decision import Decision, Outcome, Reason
 from sumun.model.rule import Action
 from sumun.model.segment import DnsPolicy
 from sumun.model.verdict import Verdict
+from sumun.policy.by_name import names_the_destination
 from sumun.policy.engine import Policy
 from sumun.policy.verdicts import dns_verdict
 from sumun.sinkhole.answers import Explanation
+from sumun.sinkhole.structured_errors import structured_text
+from sumun.telemetry.incident import NO_ID
 
 _LEADS_TO_ADDRESS: Final = frozenset({RdataType.A, RdataType.AAAA, RdataType.HTTPS, RdataType.SVCB, RdataType.ANY})
 """Types by which a client would find the real address; of a steered name only the others are forwarded."""
@@ -42,11 +45,6 @@ class Judged:
         return isinstance(self.outcome, Decision) and self.outcome.action is Action.BLOCK
 
     @property
-    def filters(self) -> bool:
-        """Whether the client's segment has any rule at all, so that going round this resolver would matter."""
-        return bool(self.policy.rules.get(self.outcome.segment))
-
-    @property
     def concerns_ai(self) -> bool:
         """Whether the attempt is logged."""
         return not isinstance(self.outcome, Decision) or self.outcome.concerns_ai
@@ -54,10 +52,7 @@ class Judged:
     @property
     def names_the_destination(self) -> bool:
         """Whether an administrator spoke of this very name, service or list, and not just of everything."""
-        outcome = self.outcome
-        if not isinstance(outcome, Decision):
-            return False
-        return outcome.reason is Reason.EXEMPTION or bool(outcome.rule and outcome.rule.when.names_a_destination)
+        return names_the_destination(self.outcome)
 
     def lifetime(self, at: datetime) -> int | None:
         """Whole seconds for which a client may rely on this; None: until the policy is another.
@@ -84,14 +79,21 @@ class Judged:
         boundary = self.outcome.valid_until
         return None if boundary is None else boundary - timedelta(seconds=self.dns.ttl)
 
-    @property
-    def explanation(self) -> Explanation:
-        """Why, for tools and for browsers that show it (RFC 8914, 4.5, 4.16 and 4.19)."""
+    def explanation(self, *, structured: bool = False) -> Explanation | None:
+        """Why, for tools and for browsers that show it (RFC 8914, 4.5, 4.16 and 4.19).
+
+        ``structured``: in a form that software reads, where the segment has it; None: that says nothing of this.
+        """
         outcome = self.outcome
         if isinstance(outcome, Decision) and outcome.reason is Reason.UNKNOWN_CLIENT:
             return Explanation(EDECode.PROHIBITED, "this resolver does not serve your network")
         service = f": {outcome.service.title.within('en')}" if outcome.service else ""
         if not isinstance(outcome, Decision) or outcome.action is not Action.BLOCK:
+            if structured and self.dns.structured_errors:
+                return None
             return Explanation(EDECode.FORGED_ANSWER, f"led to the filter's own page{service}")
         by = f"rule {outcome.rule.id}" if outcome.rule else f"the default of {outcome.segment}"
-        return Explanation(EDECode.BLOCKED, f"blocked by {by}{service}")
+        text = f"blocked by {by}, incident {NO_ID}{service}"
+        if structured and self.dns.structured_errors and (found := structured_text(self.dns.structured_errors, text)):
+            return Explanation(self.dns.ede, found, tells_incident=True, structured=True)
+        return Explanation(self.dns.ede, text, tells_incident=True)

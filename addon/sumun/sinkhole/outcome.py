@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
-from sumun.model.decision import Outcome
+from sumun.model.decision import Decision, Outcome
 from sumun.model.event import AccessDecided, Context
 from sumun.model.name import DomainName, IPAddress
 from sumun.model.request import AccessRequest
 from sumun.model.verdict import DataExposed, Point, Verdict
 from sumun.sinkhole.judgement import Judged
-from sumun.sinkhole.question import Question
+from sumun.sinkhole.question import Question, name_in
 
 type Protocol = Literal["udp", "tcp"]
 
@@ -45,18 +45,28 @@ class Labels:
 class Attempt:
     """What became of an access that concerns AI; who and when are added for each query."""
 
-    name: DomainName
+    name: DomainName | None
+    """None: the name in the question of the answer, read when it is needed."""
     dns_type: str
     outcome: Outcome
     verdict: Verdict
     exposed: DataExposed
     """A forwarded name is known to the upstream, and may be to the servers of its zone."""
 
-    def event(self, client: IPAddress, protocol: Protocol, at: datetime) -> AccessDecided:
+    def event(self, client: IPAddress, protocol: Protocol, at: datetime, id_: str = "") -> AccessDecided:
         """The record of one query."""
         request = AccessRequest(client, self.name)
         context = Context(dns_type=self.dns_type, protocol=protocol)
-        return AccessDecided(at, Point.DNS, request, self.outcome, self.verdict, self.exposed, context)
+        return AccessDecided(at, Point.DNS, request, self.outcome, self.verdict, self.exposed, context, id_)
+
+    @property
+    def sameness(self) -> tuple[object, ...]:
+        """What makes two attempts of one client the same."""
+        outcome = self.outcome
+        why: tuple[object, ...] = ()
+        if isinstance(outcome, Decision):
+            why = outcome.reason, outcome.rule and outcome.rule.id, outcome.exemption, outcome.grant
+        return self.name.text, self.dns_type, self.verdict, self.exposed, outcome.segment, outcome.policy_revision, *why
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,6 +110,19 @@ class Answer:
     """Technique of getting round the filter that was asked for, which is counted without an event."""
     kind: Kind | None = None
     """Filled in when it is first given."""
+    incident_at: int = 0
+    """Where the body keeps a place for the id of the event that the attempt is counted in; 0: nowhere."""
+
+    def telling(self, incident: bytes) -> bytes:
+        """The body with that id."""
+        end = self.incident_at + len(incident)
+        return self.body[: self.incident_at] + incident + self.body[end:] if incident else self.body
+
+    def tried(self) -> Attempt | None:
+        """The attempt with its name."""
+        if self.attempt is None or self.attempt.name is not None:
+            return self.attempt
+        return replace(self.attempt, name=name_in(bytes(2) + self.body))
 
     def lives(self, now: float) -> bool:
         """Whether it may be given at this moment, in seconds since 1970; counts times to live down where need be."""

@@ -10,7 +10,7 @@ import dns.flags
 import dns.message
 import dns.opcode
 import dns.rdataclass
-from dns.edns import CookieOption
+from dns.edns import CookieOption, EDEOption
 from dns.rcode import Rcode
 
 from sumun.model.name import DomainName
@@ -30,6 +30,8 @@ class Edns:
     dnssec_ok: bool
     cookie: bytes = b""
     """The client's cookie as it came; in an echo, what goes back (RFC 7873). Empty: none."""
+    reads_errors: bool = False
+    """Whether software of the client reads extended errors: it sent the option (RFC 8914) itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,15 @@ def read(wire: bytes) -> Question | Fault | None:
     if len(wire) < HEADER or flags_of(wire) & QR:
         return None
     return plain_question(wire) or parsed(wire)
+
+
+def name_in(wire: bytes) -> DomainName:
+    """The name in the question of a message of ours."""
+    offset, labels = HEADER, []
+    while length := wire[offset]:
+        labels.append(wire[offset + 1 : offset + 1 + length])
+        offset += length + 1
+    return DomainName.from_labels(labels)
 
 
 def plain_question(wire: bytes) -> Question | None:
@@ -119,7 +130,8 @@ def _edns(message: dns.message.Message) -> Edns | None:
     cookies = (
         bytes(option.client) + bytes(option.server) for option in message.options if isinstance(option, CookieOption)
     )
-    return Edns(message.payload, bool(message.ednsflags & _DNSSEC_OK), next(cookies, b""))
+    reads_errors = any(isinstance(option, EDEOption) for option in message.options)
+    return Edns(message.payload, bool(message.ednsflags & _DNSSEC_OK), next(cookies, b""), reads_errors)
 
 
 def _question(message: dns.message.Message, echo: Echo) -> Question | Fault:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
 
 from sumun.model.name import IPAddress
 from sumun.policy.engine import Policy
-from sumun.sinkhole.outcome import Answer, Protocol
+from sumun.sinkhole.outcome import Answer, Attempt, Labels, Protocol
 
 _MAX_ANSWERS = 131_072
-"""Answers kept, of less than a kilobyte each; beyond, the oldest eighth of the largest table goes."""
+"""Answers kept, of half a kilobyte each; beyond, the oldest eighth of the largest table goes."""
+_MAX_SHARED = 4096
+_LET_GO = 256
+"""Answers of another policy that are forgotten for each look: all at once would keep queries waiting."""
 _MAX_CLIENTS = 65_536
 _MAX_QUERY = 320
 """Octets of a query worth remembering: the longest name, with a plain OPT record."""
 
-_MAPPED = bytes(10) + b"\xff\xff"
+MAPPED = bytes(10) + b"\xff\xff"
+"""What an IPv4 address begins with where a socket for both families says it."""
 
 type Scope = tuple[str | IPAddress, Protocol]
 """Who shares an answer: a segment, or one client where rules name clients or it was granted something; and over what,
@@ -39,6 +43,9 @@ class ReadyAnswers:
     _tables: dict[Scope, Table] = field(default_factory=dict)
     _udp: dict[bytes, Table] = field(default_factory=dict)
     _count: int = 0
+    _old: list[Table] = field(default_factory=list)
+    _attempts: dict[tuple[object, ...], Attempt] = field(default_factory=dict)
+    _labels: dict[Labels, Labels] = field(default_factory=dict)
 
     def udp_tables(self, policy: Policy) -> dict[bytes, Table]:
         """The table of each client that asked over UDP, by the octets of its address; look in, do not change."""
@@ -57,8 +64,8 @@ class ReadyAnswers:
             if len(self._udp) >= _MAX_CLIENTS:
                 self._udp.clear()
             self._udp[client.packed] = table
-            if client.version == 4:  # as a socket for both families says it
-                self._udp[_MAPPED + client.packed] = table
+            if client.version == 4:
+                self._udp[MAPPED + client.packed] = table
         return table
 
     def keep(self, table: Table, wire: bytes, answer: Answer, until: datetime | None) -> None:
@@ -69,8 +76,29 @@ class ReadyAnswers:
             answer.until = min(answer.until, until.timestamp())
         if self._count >= _MAX_ANSWERS:
             self._make_room()
+        self._share(answer)
         self._count += wire[2:] not in table
         table[wire[2:]] = answer
+
+    def _share(self, answer: Answer) -> None:
+        """Let answers of a kind hold the same objects; of an attempt only the name is its own, and the question has it.
+
+        INVARIANT: what is kept speaks of the very name that was asked for.
+        """
+        if len(self._labels) + len(self._attempts) > _MAX_SHARED:
+            self._labels.clear()
+            self._attempts.clear()
+        answer.labels = self._labels.setdefault(answer.labels, answer.labels)
+        attempt = answer.attempt
+        if attempt is None or attempt.name is None:
+            return
+        outcome = attempt.outcome
+        service = outcome.service and outcome.service.id
+        key = attempt.dns_type, attempt.verdict, attempt.exposed, type(outcome), outcome.segment, service
+        known = self._attempts.get(key)
+        if known is None or known.outcome != outcome:  # these differ by the rule, seldom within a segment
+            known = self._attempts[key] = replace(attempt, name=None)
+        answer.attempt = known
 
     def _make_room(self) -> None:
         largest = max(self._tables.values(), key=len)
@@ -78,9 +106,20 @@ class ReadyAnswers:
             del largest[key]
         self._count = sum(map(len, self._tables.values()))
 
+    def _let_go(self) -> None:
+        table = self._old[-1]
+        for _ in range(min(len(table), _LET_GO)):
+            table.popitem()
+        if not table:
+            self._old.pop()
+
     def _forget_others(self, policy: Policy) -> None:
+        if self._old:
+            self._let_go()
         if policy is not self._policy:
+            self._old += self._tables.values()
             self._tables, self._udp, self._count = {}, {}, 0
+            self._labels, self._attempts = {}, {}
             self._policy, self._by_client = policy, _segments_that_name_clients(policy)
 
 

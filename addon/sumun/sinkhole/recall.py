@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol as Port
 
-from sumun.sinkhole.cache import Cache, Hit, is_failure, key_of
+from sumun.sinkhole.cache import MAX_OCTETS, Cache, Hit, is_failure, key_of
 from sumun.upstream.errors import UpstreamError
 
 _STALE_AFTER = 1.8
@@ -36,9 +36,12 @@ class Reply:
 class Recall:
     """Asks through a cache. Questions of equal octets that are in flight share one answer."""
 
-    def __init__(self, upstream: Upstream, *, clock: Callable[[], datetime], cache: Cache | None = None) -> None:
+    def __init__(
+        self, upstream: Upstream, *, clock: Callable[[], datetime], cache: Cache | None = None, parts: int = 1
+    ) -> None:
+        """``parts``: how many share the room that one process has for what upstreams said."""
         self._upstream, self._clock = upstream, clock
-        self._cache = cache or Cache()
+        self._cache = cache or Cache(MAX_OCTETS // parts)
         self._asked: dict[bytes, asyncio.Task[bytes]] = {}
 
     def known(self, query: bytes, at: datetime) -> Reply | None:

@@ -18,12 +18,12 @@ from sumun.model.name import DomainName, IPAddress
 from sumun.model.request import AccessRequest
 from sumun.model.segment import UNKNOWN_SEGMENT, DnsPolicy, FailMode
 from sumun.model.verdict import DataExposed, Verdict
+from sumun.policy.by_name import decide_name, refused_canary
 from sumun.policy.engine import Policy
-from sumun.policy.verdicts import must_see_inside
+from sumun.policy.verdicts import must_see_inside, sinkhole_addresses
 from sumun.sinkhole import answers, local, relay, service_records
 from sumun.sinkhole.answers import Addresses, Explanation
 from sumun.sinkhole.cache import Hit, times_to_live
-from sumun.sinkhole.canaries import canary
 from sumun.sinkhole.cookies import Cookies
 from sumun.sinkhole.judgement import Judged
 from sumun.sinkhole.labels import rcode_label, type_label, type_text
@@ -31,6 +31,7 @@ from sumun.sinkhole.local import LocalNames
 from sumun.sinkhole.outcome import Ages, Answer, Attempt, Drop, Forward, Labels, Protocol, Response, Source
 from sumun.sinkhole.question import Echo, Fault, Question, read
 from sumun.sinkhole.ready import ReadyAnswers, Table, find
+from sumun.telemetry.incident import NO_ID
 
 HEALTH_NAME: Final = DomainName.parse("health.sumun.invalid")
 """Answered 127.0.0.1 to clients on loopback, without policy or upstream: shows that the listener serves."""
@@ -39,6 +40,7 @@ _LOOPBACK = Addresses(IPv4Address("127.0.0.1").packed, None)
 ELSEWHERE: Final = Explanation(EDECode.BLOCKED, "this network answers its own questions")
 REBINDING: Final = Explanation(EDECode.FILTERED, "a private address for a public name")
 STALE: Final = Explanation(EDECode.STALE_ANSWER)
+_NO_ID: Final = NO_ID.encode()
 _FOR_ONE_HOP = frozenset({0, RdataType.OPT, *range(249, 255)})
 """Types that a forwarder cannot pass on: TKEY, TSIG, zone transfers and mail queries (RFC 6895, 3.1)."""
 
@@ -58,7 +60,7 @@ class Responder:
         self._policy = policy
         self._local = names or LocalNames()
         self._cookies = Cookies(secret or secrets.token_bytes(16))
-        self._pages = Addresses.of(pages)
+        self._pages, self._by_category = pages.addresses, dict(pages.categories)
         self._ready = ReadyAnswers()
 
     def segment_name(self, client: IPAddress) -> str:
@@ -83,12 +85,12 @@ class Responder:
             return _faulty(question, name)
         if question.name == HEALTH_NAME and client.is_loopback:
             return _healthy(question, name)
-        outcome = policy.decide(AccessRequest(client, question.name), at=at)
+        outcome = decide_name(policy, AccessRequest(client, question.name), at=at)
         judged = Judged(policy, segment.dns if segment else DnsPolicy(), outcome)
-        if judged.verdict(question.type) is not Verdict.FORWARDED:
-            answer = self._answer(question, question.name, judged, at)
-        elif judged.filters and not judged.names_the_destination and (found := canary(question.name)):
+        if found := refused_canary(policy, outcome, question.name):
             answer = _refused_elsewhere(question, judged, at, *found)
+        elif judged.verdict(question.type) is not Verdict.FORWARDED:
+            answer = self._answer(question, question.name, judged, at)
         elif (data := self._local.of_type(question.name, question.type)) is not None:
             answer = _known_here(question, judged, data)
         else:
@@ -112,7 +114,8 @@ class Responder:
         except ValueError as fault:
             return self.on_upstream_failure(forward, f"upstream answer is malformed: {fault}")
         source = Source.CACHE if known else Source.UPSTREAM
-        answer = Answer(body, rcode_label(body[1]), source, forward.labels, forward.attempt)
+        bypass = forward.judged.outcome.bypass if forward.judged else None
+        answer = Answer(body, rcode_label(body[1]), source, forward.labels, forward.attempt, bypass=bypass)
         if known and known.fresh:
             end = min([known.until, *(until.timestamp() for until in _boundaries(forward, led_to))])
             answer.ages, answer.until = Ages(at.timestamp(), end, _ttls(body)), min(end, at.timestamp() + 1)
@@ -161,7 +164,7 @@ class Responder:
         if judged is None or judged.names_the_destination:
             return []
         return [
-            (name, replace(judged, outcome=judged.policy.decide(AccessRequest(forward.client, name), at=at)))
+            (name, replace(judged, outcome=decide_name(judged.policy, AccessRequest(forward.client, name), at=at)))
             for name in relay.targets(reply)
         ]
 
@@ -180,11 +183,19 @@ class Responder:
         exposed: DataExposed = DataExposed.NONE,
     ) -> Answer:
         """Our own answer; ``accused`` is the name that policy spoke of, the question's or one it leads to."""
-        verdict = judged.verdict(question.type)
-        rcode, body = answers.blocked(question, verdict, self._pages, judged.ttl(at), judged.explanation)
+        verdict, edns = judged.verdict(question.type), question.echo.edns
+        explanation = judged.explanation(structured=bool(edns and edns.reads_errors))
+        addresses = Addresses.of(sinkhole_addresses(judged.outcome, self._pages, self._by_category))
+        rcode, body = answers.blocked(question, verdict, addresses, judged.ttl(at), explanation)
+        if explanation and explanation.structured and len(body) + 2 > answers.udp_size(question.echo):
+            explanation = judged.explanation()
+            rcode, body = answers.blocked(question, verdict, addresses, judged.ttl(at), explanation)
         labels = Labels(judged.outcome.segment, type_label(question.type))
         attempt = Attempt(accused, type_text(question.type), judged.outcome, verdict, exposed)
-        return Answer(body, rcode.name, Source.POLICY, labels, attempt)
+        answer = Answer(body, rcode.name, Source.POLICY, labels, attempt)
+        if edns and explanation and explanation.tells_incident:
+            answer.incident_at = body.rindex(_NO_ID)  # the option is the last thing in a message of ours
+        return answer
 
 
 def _segment_name(policy: Policy, client: IPAddress) -> str:

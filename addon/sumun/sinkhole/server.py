@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
 
@@ -36,7 +36,7 @@ class CannotListen(OperatorFault):
 class Sinkhole:
     """Answers DNS queries on one address and port, over UDP and TCP."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a composition root takes every part by name
         self,
         *,
         settings: Settings,
@@ -44,6 +44,7 @@ class Sinkhole:
         events: Attempts,
         metrics: Metrics,
         upstreams: Upstream,
+        by_segment: Mapping[str, Upstream] | None = None,
         clock: Callable[[], datetime],
         reuse_port: bool,
     ) -> None:
@@ -54,6 +55,7 @@ class Sinkhole:
         self._handler = Handler(
             responder=Responder(policy=policy, pages=settings.listen.pages, names=LocalNames.of(resolving)),
             upstream=upstreams,
+            by_segment=by_segment,
             tally=Tally(metrics, events),
             clock=clock,
             limit=RateLimit(resolving.rate_limit, resolving.unlimited) if resolving.rate_limit else None,
@@ -65,11 +67,11 @@ class Sinkhole:
 
     async def start(self) -> None:
         """Serve from now on; raises CannotListen."""
-        address = self._listener.address
-        if address.is_unspecified and not self._policy().rules:
+        address, policy = self._listener.address, self._policy()
+        if address.is_unspecified and not policy.segments and policy.unknown_clients is None:
             raise CannotListen(
-                f"listening for DNS on `{address}` without any segment would serve nobody but probe the world: "
-                "define a segment, or listen on a specific address"
+                f"listening for DNS on `{address}` where no segment has a client serves nobody, but is found by all: "
+                "define a segment with its networks, or listen on a specific address"
             )
         udp, tcp = _sockets(self._listener, self._reuse_port)
         self.port = udp.getsockname()[1]

@@ -11,10 +11,11 @@ import logging
 import time
 from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from itertools import islice
+from typing import Final
 from typing import Protocol as Port
 
 from prometheus_client import Histogram
@@ -22,7 +23,9 @@ from prometheus_client import Histogram
 from sumun.model.event import AccessDecided
 from sumun.model.name import plain
 from sumun.sinkhole.outcome import Answer, Kind, Labels, Protocol, Source
+from sumun.sinkhole.ready import MAPPED
 from sumun.telemetry.bulk import observe
+from sumun.telemetry.incident import NO_ID, new_id
 from sumun.telemetry.metrics import Metrics
 
 log = logging.getLogger("sumun.sinkhole")
@@ -39,6 +42,10 @@ _EVENTS = 8
 _MAX_OPEN = 131_072
 """Distinct attempts waiting, each less than half a kilobyte; more are handed on at once, whatever becomes of them."""
 _COMPLAIN_EVERY = 10.0
+_TOLD_FOR = 1.0
+"""Seconds after the first for which equal attempts are told the same incident."""
+INCIDENT: Final = len(NO_ID)
+"""Octets of an incident in an answer."""
 _NOBODY, _NEVER = ip_address("0.0.0.0"), datetime.min.replace(tzinfo=UTC)
 """Counters do not depend on who and when."""
 
@@ -64,6 +71,24 @@ class _Open:
     times: int = 1
 
 
+@dataclass(slots=True)
+class _Told:
+    """Equal attempts that wait for the log, whose answers told the id of their event."""
+
+    id: str
+    octets: bytes
+    client: bytes
+    answer: Answer
+    protocol: Protocol
+    first: datetime
+    last: datetime
+    since: float
+    """Seconds on the clock of durations."""
+    times: int = 0
+    keys: list[tuple[bytes, Answer]] = field(default_factory=list)
+    """What it is found by without comparing attempts."""
+
+
 class Tally:
     """Every query is counted once on either side, as a response or with rcode ``DROPPED``; so is every attempt."""
 
@@ -76,6 +101,9 @@ class Tally:
         self._kinds: dict[tuple[object, ...], Kind] = {}
         self._bypasses: dict[tuple[str, str], Callable[[int], None]] = {}
         self._open: dict[tuple[bytes, Answer], _Open] = {}
+        self._told: dict[tuple[object, ...], _Told] = {}
+        """By client and attempt, the oldest first."""
+        self._told_by_answer: dict[tuple[bytes, Answer], _Told] = {}
         self._durations = {source: metrics.dns_response_duration.labels(source.value) for source in Source}
         self.decision: Histogram = metrics.decision_duration.labels("dns")
         self._due = False
@@ -101,13 +129,41 @@ class Tally:
         else:
             self._unsent[kind] += 1
 
-    def attempt(self, client: bytes, answer: Answer, at: datetime) -> None:
-        """Note an attempt of the client of this address, if the answer is to one."""
+    def attempt(self, client: bytes, answer: Answer, protocol: Protocol, at: datetime) -> bytes:
+        """Note an attempt of the client of this address, if the answer is to one; what the answer tells, if it does."""
         if answer.attempt is None:
-            return
+            return b""
+        if answer.incident_at:
+            told = self._telling(client, answer, protocol, at)
+            told.times += 1
+            told.last = at
+            return told.octets
         seen = self._open.setdefault((client, answer), _Open(at, at, 0))
         seen.times += 1
         seen.last = at
+        return b""
+
+    def incident(self, client: bytes, answer: Answer, at: datetime) -> bytes:
+        """The id of the event that an attempt over UDP is counted in, which is told in the answer; notes the attempt.
+
+        All that a client asks for anew within a second is one event: it has one id.
+        """
+        key = (client, answer)
+        told = self._told_by_answer.get(key)
+        if told is None:
+            told = self._told_by_answer[key] = self._telling(client.removeprefix(MAPPED), answer, "udp", at)
+            told.keys.append(key)
+        told.times += 1
+        told.last = at
+        return told.octets
+
+    def _telling(self, client: bytes, answer: Answer, protocol: Protocol, at: datetime) -> _Told:
+        key = (client, protocol, *(answer.attempt.sameness if answer.attempt else ()))
+        told = self._told.get(key)
+        if told is None:
+            id_ = new_id(at)
+            told = self._told[key] = _Told(id_, id_.encode(), client, answer, protocol, at, at, time.monotonic())
+        return told
 
     def batch(
         self, answered: Sequence[tuple[bytes, Answer]], unsent: Iterable[int], at: datetime, seconds: float
@@ -120,7 +176,7 @@ class Tally:
             answer = key[1]
             kind = answer.kind or self.kind(answer, "udp")
             kinds[kind] = kinds.get(kind, 0) + 1
-            if answer.attempt is not None:
+            if answer.attempt is not None and not answer.incident_at:
                 seen = waiting.get(key)
                 if seen is None:
                     waiting[key] = _Open(at, at)
@@ -181,9 +237,13 @@ class Tally:
         until = self._flushed + _INTERVAL * share
         while self._open and (everything or time.monotonic() < until):
             self._log_some()
+        while self._told and (everything or (self._first_is_over() and time.monotonic() < until)):
+            self._log_told(early=everything)
         while len(self._open) > _MAX_OPEN:
             self._log_some()
-        if self._open:
+        while len(self._told) > _MAX_OPEN or len(self._told_by_answer) > _MAX_OPEN:
+            self._log_told(early=True)
+        if self._open or self._told:
             self._soon()
 
     def _count(self) -> None:
@@ -205,9 +265,24 @@ class Tally:
         attempts = []
         for key in list(islice(self._open, _EVENTS)):
             (client, answer), seen = key, self._open.pop(key)
-            if answer.attempt is not None and answer.kind is not None:
-                event = answer.attempt.event(plain(ip_address(client)), answer.kind.asked[1], seen.first)
+            if (attempt := answer.tried()) is not None and answer.kind is not None:
+                event = attempt.event(plain(ip_address(client)), answer.kind.asked[1], seen.first)
                 attempts.append((event, seen.times, seen.last))
+        self._guarded(lambda: self._attempts.log(attempts))
+
+    def _first_is_over(self) -> bool:
+        """Whether nobody else is to be told the oldest incident."""
+        return time.monotonic() - next(iter(self._told.values())).since >= _TOLD_FOR
+
+    def _log_told(self, *, early: bool) -> None:
+        attempts: list[tuple[AccessDecided, int, datetime]] = []
+        while self._told and len(attempts) < _EVENTS and (early or self._first_is_over()):
+            told = self._told.pop(next(iter(self._told)))
+            for key in told.keys:
+                del self._told_by_answer[key]
+            if told.answer.attempt is not None:
+                event = told.answer.attempt.event(plain(ip_address(told.client)), told.protocol, told.first, told.id)
+                attempts.append((event, told.times, told.last))
         self._guarded(lambda: self._attempts.log(attempts))
 
     def _guarded[T](self, do: Callable[[], T]) -> T | None:

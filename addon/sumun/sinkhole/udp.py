@@ -15,6 +15,7 @@ from sumun.sinkhole import mmsg
 from sumun.sinkhole.handler import Handler
 from sumun.sinkhole.mmsg import NAME, SLOT, SLOTS, STRIDE, Datagrams
 from sumun.sinkhole.outcome import Answer
+from sumun.sinkhole.tally import INCIDENT
 
 _TURN = 8
 """Batches served before other work of the event loop gets its turn."""
@@ -95,6 +96,9 @@ class UdpListener:
             body = answer.body
             size = len(body)
             octets[begin : begin + size] = body
+            if answer.incident_at:
+                place = begin + answer.incident_at
+                octets[place : place + INCIDENT] = self._handler.incident(client, answer, at)
             sizes[slot] = size + 2
             answered.append((client, answer))
             slots.append(slot)

@@ -47,7 +47,7 @@ def _event(record: Record) -> dict[str, Any]:
     event = record.event
     return {
         "id": record.id,
-        "kind": "alert" if event.context.bypass else "event",
+        "kind": "alert" if event.bypass else "event",
         "category": _CATEGORY[event.point],
         "type": [_TYPE[event.point], *_permission(event.verdict)],
         "outcome": "failure" if event.context.failure else "success",
@@ -91,7 +91,7 @@ def _sumun(record: Record) -> dict[str, Any]:
         "data_exposed": str(event.data_exposed),
         "needs": sorted(map(str, outcome.needs)) if isinstance(outcome, Undetermined) else None,
         "detectors": _detectors(event.request),
-        "bypass": clean(event.context.bypass),
+        "bypass": clean(event.bypass),
     })  # fmt: skip
 
 

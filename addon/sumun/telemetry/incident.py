@@ -13,8 +13,10 @@ from datetime import UTC, datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [one + other for one in _ALPHABET for other in _ALPHABET]
 _RANDOM_BITS = 35
-_CHARACTERS = 16
+NO_ID = "0000-0000-0000-0000"
+"""Keeps the place of an id."""
 
 
 def new_id(at: datetime) -> str:
@@ -24,5 +26,5 @@ def new_id(at: datetime) -> str:
 
 
 def _grouped(number: int) -> str:
-    text = "".join(_ALPHABET[(number >> shift) & 31] for shift in range(5 * (_CHARACTERS - 1), -1, -5))
-    return "-".join(text[start : start + 4] for start in range(0, _CHARACTERS, 4))
+    a, b, c, d, e, f, g, h = (_PAIRS[number >> shift & 1023] for shift in range(70, -1, -10))
+    return f"{a}{b}-{c}{d}-{e}{f}-{g}{h}"

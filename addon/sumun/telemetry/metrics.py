@@ -43,6 +43,12 @@ class Metrics:
         self.dns_upstream_duration = histogram(
             "dns_upstream_duration_seconds", "Question to an upstream until its answer", _NETWORK, "upstream", "outcome"
         )
+        self.dns_upstream_hedged = counter(
+            "dns_upstream_hedged_total", "Questions put to a second upstream since this one was slow", "upstream"
+        )
+        self.dns_upstream_mismatched = counter(
+            "dns_upstream_mismatched_total", "Answers that are none to what was asked, dropped", "upstream"
+        )
         self.proxy_connections = counter(
             "proxy_connections_total", "Client connections, by what became of them", "segment", "outcome"
         )

@@ -108,6 +108,10 @@ class Recorder:
             spool.close()
 
     def _join(self, event: AccessDecided) -> _Open:
+        if event.id:  # whoever told the id has waited for all that it was told for
+            told = self._opened(event)
+            self._ended.append(told)
+            return told
         key = _key(event)
         opened = self._open.get(key)
         if opened is not None and _within(opened, event.at):
@@ -127,11 +131,12 @@ class Recorder:
         return opened.id
 
     def _opened(self, event: AccessDecided) -> _Open:
-        return _Open(self._make_id(event.at), _without_content(event), event.outcome.shadows, event.at)
+        id_ = event.id or self._make_id(event.at)
+        return _Open(id_, _without_content(event), event.outcome.shadows, event.at)
 
     def _counting(self, event: AccessDecided) -> Callable[[int], None]:
         """INVARIANT: bounded like the labels of the metrics are."""
-        outcome, bypass = event.outcome, event.context.bypass
+        outcome, bypass = event.outcome, event.bypass
         shadows = tuple(rule.action for rule in outcome.shadows)
         key = (
             event.point,
@@ -147,8 +152,8 @@ class Recorder:
 
     def _counters_of(self, event: AccessDecided) -> tuple[Counter, ...]:
         counters = [self._decisions(event), *(self._decisions(event, rule) for rule in event.outcome.shadows)]
-        if event.context.bypass:
-            technique = _technique(event.context.bypass)
+        if event.bypass:
+            technique = _technique(event.bypass)
             counters.append(self._metrics.bypass_attempts.labels(event.outcome.segment, technique))
         return tuple(counters)
 

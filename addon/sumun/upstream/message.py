@@ -55,10 +55,12 @@ def question_end(wire: bytes) -> int:
     return offset + 5
 
 
-def answers_question(reply: bytes, query: bytes) -> bool:
-    """Whether the reply has the query's id and question; case in names does not count (RFC 4343)."""
+def answers_question(reply: bytes, query: bytes, *, as_spelled: bool = False) -> bool:
+    """Whether the reply has the query's id and question; case in names counts only where asked (RFC 4343)."""
     try:
         end = question_end(query)
+        if as_spelled and reply[HEADER:end] != query[HEADER:end]:
+            return False
         return (
             reply[:2] == query[:2]
             and bool(flags_of(reply) & QR)
@@ -69,6 +71,24 @@ def answers_question(reply: bytes, query: bytes) -> bool:
         )
     except MalformedMessage:
         return False
+
+
+def in_mixed_case(query: bytes, coins: int) -> bytes:
+    """The query with each letter of its name in upper or lower case, by the bits of ``coins``.
+
+    An honest answer repeats the spelling, which adds a bit for each letter to what a forger must guess
+    (draft-vixie-dnsext-dns0x20-00).
+    """
+    end, out = question_end(query) - 4, bytearray(query)
+    offset = HEADER
+    while length := out[offset]:
+        for place in range(offset + 1, offset + 1 + length):
+            coins, coin = coins >> 1, coins & 1
+            if chr(out[place]).isascii() and chr(out[place]).isalpha():
+                out[place] = out[place] | 0x20 if coin else out[place] & 0xDF
+        offset += length + 1
+    assert offset < end  # noqa: S101 - what ``question_end`` has walked
+    return bytes(out)
 
 
 def records(wire: bytes) -> Iterator[Record]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -24,6 +24,7 @@ from sumun.telemetry.metrics import Metrics
 from sumun.upstream.cache import AddressCache, Found
 from sumun.upstream.datagram import ask_datagram
 from sumun.upstream.errors import UpstreamError
+from sumun.upstream.hedge import Budget, Pace
 from sumun.upstream.message import TC, flags_of
 from sumun.upstream.streams import StreamPool
 from sumun.upstream.system import RESOLV_CONF, Endpoint, SystemResolvers
@@ -46,6 +47,9 @@ class Server:
     label: str
     upstream: Upstream
     streams: StreamPool
+    mismatched: Callable[[], object]
+    """Counts an answer that is none to what was asked."""
+    pace: Pace = field(default_factory=Pace)
 
 
 class Upstreams:
@@ -64,12 +68,17 @@ class Upstreams:
         ours: Iterable[Endpoint] = (),
         resolv_conf: Path = RESOLV_CONF,
         tls: ssl.SSLContext | None = None,
+        mixed_case: bool = False,
     ) -> None:
         self._configured = upstreams
         self._system = SystemResolvers(resolv_conf, frozenset(ours))
         self._metrics = metrics
         self._timeout = timeout
         self._tls = tls
+        self._mixed_case = mixed_case
+        self._budget = Budget()
+        self._late: set[asyncio.Task[bytes]] = set()
+        """Questions whose answer somebody else gave: they go on to tell how long their server takes."""
         self._servers: dict[Upstream, Server] = {}
         self._failed_at: dict[Upstream, float] = {}
         self._slots = asyncio.Semaphore(_MAX_AT_ONCE)
@@ -98,6 +107,9 @@ class Upstreams:
 
     async def close(self) -> None:
         """Close the connections kept open."""
+        for task in self._late:
+            task.cancel()
+        await asyncio.gather(*self._late, return_exceptions=True)
         for server in self._servers.values():
             await server.streams.close()
 
@@ -142,9 +154,10 @@ class Upstreams:
             raise UpstreamError("no resolver is configured: name one under `upstreams`")
         unhelpful: bytes | None = None
         for share in _SHARES:
-            for server in self._in_order(faults):
+            servers = self._in_order(faults)
+            for n, server in enumerate(servers):
                 try:
-                    reply = await self._ask_server(server, query, self._timeout * share)
+                    reply = await self._ask_in_time(server, servers[n + 1 : n + 2], query, self._timeout * share)
                 except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as fault:
                     faults.append(f"`{server.label}`: {str(fault) or 'timed out'}")
                     continue
@@ -155,11 +168,38 @@ class Upstreams:
                 return unhelpful
         raise UpstreamError("no resolver answered: " + "; ".join(faults))
 
+    async def _ask_in_time(self, server: Server, others: list[Server], query: bytes, patience: float) -> bytes:
+        """Ask a server, and where it takes longer than it usually does, another one too: the first answer counts."""
+        self._budget.asked()
+        if not others or (usual := server.pace.usual) is None or usual >= patience:
+            return await self._ask_server(server, query, patience)
+        first = self._asking(server, query, patience)
+        if (await asyncio.wait({first}, timeout=usual))[0] or not self._budget.take():
+            return await first
+        self._metrics.dns_upstream_hedged.labels(server.label).inc()
+        second = self._asking(others[0], query, patience)
+        done, _ = await asyncio.wait({first, second}, return_when=asyncio.FIRST_COMPLETED)
+        helpful = (task for task in done if not task.exception() and flags_of(task.result()) & 0xF not in _TRY_NEXT)
+        if answer := next(helpful, None):
+            return answer.result()
+        return await (second if first in done and second not in done else first)
+
+    def _asking(self, server: Server, query: bytes, patience: float) -> asyncio.Task[bytes]:
+        task = asyncio.create_task(self._ask_server(server, query, patience))
+        self._late.add(task)
+        task.add_done_callback(self._answered)
+        return task
+
+    def _answered(self, task: asyncio.Task[bytes]) -> None:
+        self._late.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waits has it; nobody may
+
     async def _ask_server(self, server: Server, query: bytes, patience: float) -> bytes:
         outcome, start = "failed", time.perf_counter()
         try:
             async with asyncio.timeout(patience):
-                reply = await _ask(server, query)
+                reply = await _ask(server, query, mixed_case=self._mixed_case)
             outcome = "answered"
         except TimeoutError:
             outcome = "timeout"
@@ -171,6 +211,7 @@ class Upstreams:
     def _note(self, server: Server, outcome: str, seconds: float) -> None:
         self._metrics.dns_upstream_duration.labels(server.label, outcome).observe(seconds)
         if outcome == "answered":
+            server.pace.note(seconds)
             self._failed_at.pop(server.upstream, None)
         else:
             self._failed_at[server.upstream] = time.monotonic()
@@ -193,8 +234,9 @@ class Upstreams:
 
     def _server(self, label: str, upstream: Upstream) -> Server:
         if upstream not in self._servers:
-            streams = StreamPool(upstream, self._tls_for(upstream.transport))
-            self._servers[upstream] = Server(label, upstream, streams)
+            mismatched = self._metrics.dns_upstream_mismatched.labels(label).inc
+            streams = StreamPool(upstream, self._tls_for(upstream.transport), mismatched)
+            self._servers[upstream] = Server(label, upstream, streams, mismatched)
         return self._servers[upstream]
 
     def _tls_for(self, transport: Transport) -> ssl.SSLContext | None:
@@ -203,9 +245,9 @@ class Upstreams:
         return self._tls or ssl.create_default_context()
 
 
-async def _ask(server: Server, query: bytes) -> bytes:
+async def _ask(server: Server, query: bytes, *, mixed_case: bool) -> bytes:
     upstream = server.upstream
     if upstream.transport is not Transport.UDP:
         return await server.streams.ask(query)
-    reply = await ask_datagram(upstream.host, upstream.port, query)
+    reply = await ask_datagram(upstream.host, upstream.port, query, mixed_case=mixed_case, mismatched=server.mismatched)
     return await server.streams.ask(query) if flags_of(reply) & TC else reply

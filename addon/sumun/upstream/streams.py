@@ -27,6 +27,8 @@ class StreamPool:
 
     upstream: Upstream
     tls: ssl.SSLContext | None
+    mismatched: Callable[[], object] = lambda: None
+    """Called for an answer that does not match its question."""
     _idle: list[Stream] = field(default_factory=list)
 
     async def ask(self, query: bytes) -> bytes:
@@ -42,6 +44,7 @@ class StreamPool:
         async with _closed_on_failure(stream):
             reply = await exchange(*stream, query)
             if not answers_question(reply, query):
+                self.mismatched()
                 raise OSError("an answer that does not match the question")
         if len(self._idle) < _MAX_IDLE:
             self._idle.append(stream)

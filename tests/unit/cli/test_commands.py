@@ -124,11 +124,60 @@ def test_explain_refuses_in_words(words: list[str], status: int, said: str) -> N
     assert (result.exit_code, said in result.stderr) == (status, True), result.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "dns", "bypass"),
+    [
+        ("use-application-dns.net", "nxdomain", "doh_canary"),
+        ("mask.icloud.com", "nxdomain", "private_relay"),
+        ("_dns.resolver.arpa", "nodata", "resolver_discovery"),
+        ("dns.google", "sinkholed", "encrypted_dns"),
+        ("nordvpn.com", "sinkholed", "vpn"),
+        ("chat.deepseek.com", "sinkholed", None),
+        ("www.example.org", "forwarded", None),
+    ],
+)
+def test_explain_shows_ways_round(name: str, dns: str, bypass: str | None) -> None:
+    told = explained("127.0.0.3", name)
+    assert (told["verdicts"]["dns"], told["bypass"]) == (dns, bypass)
+    shown = sumun("explain", "127.0.0.3", name).stdout
+    assert (f"counted as an attempt to get round the filter: {bypass}" in shown) is (bypass is not None)
+
+
+def test_explain_judges_a_copy_as_what_it_shows() -> None:
+    told = explained("127.0.0.3", "chat-deepseek-com.translate.goog")
+    assert (told["service"], told["rule"]) == ("deepseek", "no-generative-ai")
+    assert told["verdicts"] == {"dns": "sinkholed", "gate": "intercepted", "http": "block_page"}
+    assert told["trace"][0]["standing"] == "settled"
+    assert explained("127.0.0.3", "www-example-org.translate.goog")["verdicts"]["dns"] == "forwarded"
+
+
+def test_explain_shows_the_address_that_a_name_leads_to(tmp_path: Path) -> None:
+    path = tmp_path / "sumun.yaml"
+    path.write_text("""\
+version: 1
+listen: {pages: {address6: "2001:db8::1", categories: {llm-api: [192.0.2.83]}}}
+segments:
+  hq:
+    networks: [127.0.0.0/8]
+    rules:
+      - {id: deepseek, action: block, services: [deepseek], sinkhole: [192.0.2.82, "2001:db8::82"]}
+      - {id: everything, action: block, categories: ["*"]}
+""")
+    found = {
+        name: explained("127.0.0.1", name, "-c", path)["addresses"]
+        for name in ("chat.deepseek.com", "openrouter.ai", "chatgpt.com", "www.example.org")
+    }
+    assert found["chat.deepseek.com"] == ["192.0.2.82", "2001:db8::82"]
+    assert found["chatgpt.com"] == ["127.0.0.1", "2001:db8::1"]
+    assert found["www.example.org"] == []
+    assert "sinkholed (192.0.2.82, 2001:db8::82)" in sumun("explain", "127.0.0.1", "deepseek.com", "-c", path).stdout
+
+
 def test_explain_for_a_person_ends_with_the_three_points() -> None:
     said = sumun("explain", "127.0.0.3", "chat.deepseek.com").stdout
     assert said.splitlines()[0] == "127.0.0.3 → chat.deepseek.com: block"
     assert [line.split() for line in said.splitlines()[-3:]] == [
-        ["dns", "sinkholed"], ["gate", "intercepted"], ["http", "block_page"],
+        ["dns", "sinkholed", "(127.0.0.1)"], ["gate", "intercepted"], ["http", "block_page"],
     ]  # fmt: skip
 
 

@@ -130,3 +130,15 @@ def test_what_has_ended_is_told_when_the_time_is_known() -> None:
         "exemption `e` has ended: nobody is let through by it",
     ]
     assert parse(text).warnings == ()
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "'::'"])
+def test_an_open_resolver_is_warned_of(address: str) -> None:
+    listen = f"version: 1\nlisten: {{dns: {{address: {address}}}}}\n"
+    guests = listen + "unknown_clients: guests\nsegments: {guests: {}}\n"
+    (warning,) = warnings(guests)
+    assert warning.startswith("c.yaml:3: /unknown_clients: `unknown_clients: guests` answers whoever reaches this host")
+    (warning,) = warnings(listen + "segments: {all: {networks: ['::/0']}}\n")
+    assert warning.startswith("c.yaml:3: /segments/all/networks/0: `::/0` answers whoever reaches this host")
+    assert warnings(listen + "segments: {some: {networks: [10.0.0.0/8]}}\n") == []
+    assert warnings(guests.replace(address, "192.0.2.1")) == []

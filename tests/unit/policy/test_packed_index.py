@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import mmap
+from itertools import count, islice, pairwise
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -58,7 +60,32 @@ def test_a_changed_octet_is_noticed(place: int) -> None:
         PackedIndex(bytes(changed))
 
 
-@pytest.mark.parametrize("octets", [b"", b"sumunix1", OCTETS[:100], OCTETS[:-8], b"sumunix0" + OCTETS[8:]])
+@pytest.mark.parametrize("octets", [b"", b"sumunix2", OCTETS[:100], OCTETS[:-8], b"sumunix0" + OCTETS[8:]])
 def test_what_is_cut_off_or_of_another_version_is_noticed(octets: bytes) -> None:
     with pytest.raises(DamagedIndex):
         PackedIndex(octets)
+
+
+def test_a_list_made_to_collide_is_searched_all_the_same() -> None:
+    """Names of one bucket, as whoever writes a list can choose them, since CRC-32 keeps no secret."""
+    found = (name for n in count() if not crc32(b".%b\0" % (name := b"host-%d.collision.example" % n)) & 0x1FF)
+    names = [name.decode() for name in islice(found, 256)]
+    index = PackedIndex(b"".join(pack([(Pattern(name), "l") for name in names], {})))
+    assert max(b - a for a, b in pairwise(index._starts)) > 4096
+    assert all(index.lookup(DomainName(f"a.{name}")) == [["l"]] for name in names)
+    assert not any(index.covers(DomainName(f"x{name}")) for name in names)
+
+
+def test_more_sets_of_lists_than_an_octet_can_number() -> None:
+    entries = [(Pattern(f"n{n}.example"), f"list-{n}") for n in range(600)]
+    index = PackedIndex(b"".join(pack(entries, {})))
+    assert all(index.lookup(DomainName(f"n{n}.example")) == [[f"list-{n}"]] for n in range(600))
+
+
+@pytest.mark.parametrize("labels", [1, 2, 3, 8, 9, 10, 40])
+def test_names_of_any_depth(labels: int) -> None:
+    listed = ".".join(f"l{n}" for n in range(labels))
+    index = PackedIndex(b"".join(pack([(Pattern(listed), "l"), (Pattern("other.example"), "l")], {})))
+    assert index.lookup(DomainName(listed)) == index.lookup(DomainName(f"a.b.{listed}")) == [["l"]]
+    assert not index.covers(DomainName(f"x{listed}"))
+    assert not index.covers(DomainName(listed.partition(".")[2]))

@@ -131,6 +131,38 @@ def test_the_answer_of_one_segment_is_no_answer_for_another() -> None:
     run(scenario, three_segments())
 
 
+def test_segments_of_different_upstreams_share_no_answer() -> None:
+    """What one upstream says of an internal name is nothing to those who ask another; equal ones share a cache."""
+    labs = [segment("lab", "10.20.0.0/16"), segment("annex", "10.30.0.0/16")]
+    compiled = policy(segment("office", "10.0.0.0/8"), *labs)
+
+    class Internal:
+        asked = 0
+
+        async def ask(self, query: bytes) -> bytes:
+            self.asked += 1
+            (reply,) = await zone(["www.example.test. 100 IN A 192.0.2.99"])(query, "udp")
+            return reply
+
+    async def main() -> None:
+        bench, internal = Bench(compiled), Internal()
+        bench.handler = Handler(
+            responder=Responder(policy=lambda: compiled, pages=PAGES),
+            upstream=bench,
+            by_segment={"lab": internal, "annex": internal},
+            tally=Tally(Metrics(CollectorRegistry()), bench.events),
+            clock=lambda: NOON,
+        )
+        for _ in range(3):
+            for client, expected in (("10.0.0.1", "80"), ("10.20.0.1", "99"), ("10.30.0.1", "99")):
+                found = addresses(await bench.dig("www.example.test", client=client))
+                assert found == [f"192.0.2.{expected}"]
+        assert (bench.asked, internal.asked) == (1, 1)
+        await bench.handler.drain(1)
+
+    asyncio.run(main())
+
+
 def test_an_exemption_that_ends_ends_for_what_is_known_too() -> None:
     until = NOON + timedelta(seconds=20)
     rules = [

@@ -24,7 +24,8 @@ from sumun.policy.engine import Policy
 from sumun.policy.grants import Grants
 from sumun.sinkhole.outcome import Answer, Drop, Forward, Source
 from sumun.sinkhole.responder import Responder
-from tests.support.builders import CHATGPT, DEEPSEEK, NOON, policy, rule, segment
+from sumun.telemetry.incident import NO_ID
+from tests.support.builders import CHATGPT, DEEPSEEK, NOON, policy, rule, segment, service
 from tests.unit.sinkhole.asking import (
     BOTH_FAMILIES,
     CLIENT,
@@ -78,7 +79,7 @@ def test_a_blocked_name_has_one_shape_for_every_type(kind: DnsAnswer, type_: str
     assert addresses(message) == ([expected] if expected else [])
     negative = expected is None and kind is not DnsAnswer.REFUSED
     assert [rrset.rdtype for rrset in message.authority] == ([dns.rdatatype.SOA] if negative else [])
-    assert errors(message) == [(15, "blocked by rule no-deepseek: Deepseek")]
+    assert errors(message) == [(15, f"blocked by rule no-deepseek, incident {NO_ID}: Deepseek")]
 
 
 def test_negative_answers_are_cached_for_the_ttl_of_the_segment() -> None:
@@ -100,6 +101,57 @@ def test_addresses_are_given_by_family(pages: object, expected: dict[str, list[s
     for type_, there in expected.items():
         wire = query(NAME, type_)
         assert addresses(answered(wire, ask(it, wire))) == there
+
+
+@pytest.mark.parametrize("action", ["block", "warn"])
+def test_rules_and_categories_have_addresses_of_their_own(action: str) -> None:
+    """So that flow logs, which show addresses only, tell what was tried."""
+    pages = replace(BOTH_FAMILIES, categories=(("llm-api", tuple(map(ip_address, ["192.0.2.3", "2001:db8::3"]))),))
+    api, other = service("router", "router.example", category="llm-api"), service("mail", "mail.example")
+    rules = [
+        rule("one", action, services=["deepseek"], sinkhole=(ip_address("192.0.2.2"),)),
+        rule("rest", action, categories=["*"]),
+    ]
+    it = responder(policy(segment("office", "10.0.0.0/8", rules=rules), services=[DEEPSEEK, api, other]), pages)
+    expected = {
+        NAME: ["192.0.2.2", None],  # the rule's address is of one family, and nothing leads elsewhere
+        "router.example": ["192.0.2.3", "2001:db8::3"],
+        "mail.example": ["192.0.2.1", "2001:db8::1"],
+    }
+    for name, there in expected.items():
+        found = [addresses(answered(wire, ask(it, wire))) for wire in (query(name, "A"), query(name, "AAAA"))]
+        assert [each[0] if each else None for each in found] == there
+
+
+def test_a_copy_is_judged_as_what_it_shows() -> None:
+    """A translation of a blocked site is that site; the rest of the translator is left alone."""
+    wire, it = query("chat-deepseek-com.translate.goog"), responder(blocking())
+    response = ask(it, wire)
+    assert addresses(answered(wire, response)) == ["192.0.2.1"]
+    assert isinstance(response, Answer)
+    assert response.attempt
+    assert (str(response.attempt.name), response.attempt.outcome.service) == (
+        "chat-deepseek-com.translate.goog", DEEPSEEK,
+    )  # fmt: skip
+    for name in ("www-example-org.translate.goog", "translate.goog", "translate.google.com"):
+        assert isinstance(ask(it, query(name)), Forward)
+    forward = forwarded(ask(it, query("www.example.org")))
+    alias = reply_to(forward, "www.example.org. 60 CNAME chat-deepseek-com.translate.goog.")
+    assert it.on_reply(forward, alias, at=NOON).source is Source.POLICY
+
+
+def test_the_exception_for_a_site_ends_for_its_copy_too() -> None:
+    until = NOON + timedelta(seconds=20)
+    rules = [
+        rule("for now", "allow", domains=["chat.deepseek.com"], schedule=Schedule(until=until)),
+        rule("no-deepseek", "block", services=["deepseek"]),
+    ]
+    it = responder(policy(segment("office", "10.0.0.0/8", rules=rules), services=[DEEPSEEK]))
+    wire = query("chat-deepseek-com.translate.goog")
+    forward = forwarded(ask(it, wire))
+    told = answered(wire, it.on_reply(forward, reply_to(forward, f"{forward.question.name}. 300 A 192.0.2.7"), at=NOON))
+    assert [rrset.ttl for rrset in told.answer] == [20]
+    assert isinstance(ask(it, wire, at=until), Answer)
 
 
 def test_header_and_question_are_the_clients_own() -> None:
@@ -313,7 +365,7 @@ def test_an_alias_of_a_blocked_name_is_blocked_like_it() -> None:
     response = it.on_reply(forward, reply_to(forward, *ALIASES), at=NOON)
     message = answered(wire, response)
     assert addresses(message) == ["192.0.2.1"]
-    assert errors(message) == [(15, "blocked by rule no-deepseek: Deepseek")]
+    assert errors(message) == [(15, f"blocked by rule no-deepseek, incident {NO_ID}: Deepseek")]
     assert response.attempt
     assert str(response.attempt.name) == "chat.deepseek.com"
     assert response.attempt.exposed is DataExposed.NAME_ONLY
@@ -340,14 +392,14 @@ def test_an_alias_passes_where_a_rule_names_what_was_asked(condition: dict[str, 
 def test_relayed_ttls_end_with_the_decision() -> None:
     """Neither the name asked for nor one it leads to may be kept longer than policy surely lets it pass."""
     later = NOON + timedelta(seconds=20)
-    for service in ("chatgpt", "deepseek"):
-        block = rule("tonight", "block", services=[service], schedule=Schedule(start=later))
+    for blocked in ("chatgpt", "deepseek"):
+        block = rule("tonight", "block", services=[blocked], schedule=Schedule(start=later))
         it = responder(policy(segment("office", "10.0.0.0/8", rules=[block]), services=[DEEPSEEK, CHATGPT]))
         wire = query("chatgpt.com")
         forward = forwarded(ask(it, wire))
         reply = reply_to(forward, "chatgpt.com. 300 CNAME chat.deepseek.com.", "chat.deepseek.com. 10 A 192.0.2.66")
         message = answered(wire, it.on_reply(forward, reply, at=NOON))
-        assert [rrset.ttl for rrset in message.answer] == [20, 10], service
+        assert [rrset.ttl for rrset in message.answer] == [20, 10], blocked
 
 
 def test_a_malformed_reply_is_a_servfail() -> None:

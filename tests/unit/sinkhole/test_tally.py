@@ -77,7 +77,7 @@ def test_everything_adds_up(steps: list[object]) -> None:
             elif isinstance(step, tuple):
                 client, answered, sent = step
                 bench.tally.query(answered.labels, "udp")
-                bench.tally.attempt(client, answered, NOON)
+                bench.tally.attempt(client, answered, "udp", NOON)
                 bench.tally.response(answered, "udp", sent=sent, seconds=0.01)
                 asked, lost, attempts = asked + 1, lost + (not sent), attempts + (answered.attempt is not None)
             elif step == "drop":

@@ -14,6 +14,7 @@ from sumun.upstream.message import (
     MalformedMessage,
     answers_question,
     flags_of,
+    in_mixed_case,
     labels_at,
     question_end,
     records,
@@ -99,3 +100,14 @@ def test_any_octets_are_read_or_malformed(tail: bytes, counts: list[int]) -> Non
     except MalformedMessage:
         return
     assert all(record.end <= len(wire) for record in found)
+
+
+@given(
+    st.integers(0, 2**2040), st.sampled_from(["www.example.test", "x", ".", "a-1.example.test", "_dns.resolver.arpa"])
+)
+def test_a_mixed_spelling_is_the_same_question(coins: int, name: str) -> None:
+    query = dns.message.make_query(name, "A", use_edns=0).to_wire()
+    mixed = in_mixed_case(query, coins)
+    assert answers_question(mixed[:2] + b"\x81\x80" + mixed[4:], query)
+    assert answers_question(query[:2] + b"\x81\x80" + query[4:], mixed, as_spelled=True) is (mixed == query)
+    assert dns.message.from_wire(mixed).question == dns.message.from_wire(query).question

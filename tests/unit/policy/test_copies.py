@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sumun.model.name import parse_host
-from sumun.proxy.copies import copied_by_name, copied_by_path, with_copied
+from sumun.policy.copies import copied_by_name, copied_by_path, with_copied
 
 
 @pytest.mark.parametrize(
