@@ -10,22 +10,25 @@ from sumun.bootstrap.commands import (
     desk,
     granted,
     load,
+    need_ports,
     prepare,
     settings_in_force,
     with_updater,
 )
 from sumun.bootstrap.console import probe
-from sumun.bootstrap.role import CannotStart, Role, workers
+from sumun.bootstrap.role import CannotStart, Orders, Role, workers
 from sumun.bootstrap.serve import serve
 
 __all__ = [
     "CannotStart",
+    "Orders",
     "Role",
     "authority",
     "catalogue",
     "desk",
     "granted",
     "load",
+    "need_ports",
     "now",
     "prepare",
     "probe",

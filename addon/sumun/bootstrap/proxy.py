@@ -33,7 +33,7 @@ def proxy(process: Process, at_the_end: AsyncExitStack) -> Proxy:
         pages=render,
         ca_folder=settings.state / "ca",
         clock=now,
-        reuse_port=settings.listen.proxy.workers > 1,
+        reuse_port=True,  # beside other workers, or one that takes this one's place
         book=book(process),
     )
 

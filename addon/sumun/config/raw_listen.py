@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from ipaddress import IPv4Address
 from typing import Annotated
 
 from pydantic import Field
 
-from sumun.config.forms import Address, Address4, Address6, Line, Name, Network, Port, Raw, Some, Workers, read
+from sumun.config.forms import (
+    Address,
+    Address4,
+    Address6,
+    Duration,
+    Line,
+    Name,
+    Network,
+    Port,
+    Raw,
+    Some,
+    Workers,
+    read,
+)
 from sumun.config.settings import Leading, Upstream
 from sumun.config.upstreams import upstream
 
@@ -20,6 +34,22 @@ class RawDnsListener(Raw):
     workers: Workers = Field(default=1, description="Processes that share the port.")
 
 
+class RawProxyLimits(Raw):
+    """What the proxy spends on clients at most."""
+
+    connections: int = Field(default=1024, ge=1, le=65_535, description="Connections of one client at a time.")
+    handshakes: int = Field(
+        default=128, ge=1, le=65_535, description="Of these, such as have not said yet where they want to go."
+    )
+    opening: Duration = Field(
+        default=timedelta(seconds=15), description="Time a client has for each thing that it must say first."
+    )
+    head: int = Field(default=65_536, ge=4096, le=1_048_576, description="Octets of an HTTP/1 request head.")
+    memory: int = Field(
+        default=1024, ge=192, le=1_048_576, description="MiB that a process may have before another takes its place."
+    )
+
+
 class RawProxyListener(Raw):
     """The proxy, for clients that are configured to use it."""
 
@@ -29,6 +59,10 @@ class RawProxyListener(Raw):
     trusted: list[Network] = Field(
         default=[], description="Parents whose PROXY header or X-Forwarded-For tells the client's address."
     )
+    drain: Duration = Field(
+        default=timedelta(seconds=30), description="Time that running connections have to end at a stop."
+    )
+    limits: RawProxyLimits = RawProxyLimits()
 
 
 class RawTransparentListener(Raw):

@@ -30,6 +30,7 @@ from sumun.model.verdict import DataExposed, Verdict
 from sumun.proxy import enforce, translate
 from sumun.proxy.bounds import BoundedBuffer, bound_body, stream_of
 from sumun.proxy.destination import Destination
+from sumun.proxy.exchanges import Exchanges
 from sumun.proxy.failing import show_failures
 from sumun.proxy.forms import Forms
 from sumun.proxy.guard import GuardMode
@@ -80,6 +81,7 @@ class SumunAddon:
         trusted: tuple[IPNetwork, ...] = (),
         forms: Forms | None = None,
         options: Mapping[str, Any] | None = None,
+        exchanges: Exchanges | None = None,
     ) -> None:
         """Take the parts; ``options`` are set when mitmproxy runs an addon that it did not make its options for."""
         self.point = point
@@ -90,6 +92,7 @@ class SumunAddon:
         """What mitmproxy calls after this: children of an addon."""
         self._origins = origins
         self._trusted = trusted
+        self._exchanges = exchanges
         self._options = options
         self._refused: set[str] = set()
         """Ids of connections, in mitmproxy's own modes, whose TLS must not be served."""
@@ -112,7 +115,7 @@ class SumunAddon:
         enforce.without_upgrade_to_h2c(request)
         if is_parent(translate.client_address(flow), self._trusted):
             flow.metadata[translate.TOLD] = forwarded(request.headers.get_all("x-forwarded-for"), self._trusted)
-        handler = ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id)
+        handler = _handler_of(flow)
         if stream := stream_of(handler, flow):
             show_failures(stream, self.point.upstream_failed)
             fit_to_origin(stream)
@@ -120,6 +123,7 @@ class SumunAddon:
         settled = self.point.settle(flow, facts, whole=False)
         if settled and not flow.response:
             request.stream = True
+            self._begin(flow, handler)
             return
         buffer = bound_body(handler, flow, LIMIT)
         flow.metadata[_BODY] = (buffer, settled)
@@ -145,9 +149,30 @@ class SumunAddon:
             self.point.too_large(flow)
         elif translate.lies_about_length(request) and not flow.response:
             self.point.lying(flow)
+        if not flow.response:
+            self._begin(flow, _handler_of(flow))
         if request.is_http2 and body and "content-length" not in request.headers:
             # mitmproxy would send the body unframed to an HTTP/1 origin, which reads it as the next request
             request.headers["content-length"] = str(len(body))
+
+    def _begin(self, flow: http.HTTPFlow, handler: Any) -> None:
+        if self._exchanges:
+            self._exchanges.begin(flow, handler)
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        """The answer is complete, or leads to a WebSocket."""
+        if self._exchanges and not flow.websocket:
+            self._exchanges.end(flow)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        """There is no whole answer."""
+        if self._exchanges:
+            self._exchanges.end(flow)
+
+    def websocket_end(self, flow: http.HTTPFlow) -> None:
+        """Both sides have done."""
+        if self._exchanges:
+            self._exchanges.end(flow)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Pass the origin's answer on as it comes; Alt-Svc would lead the client past us (RFC 7838)."""
@@ -281,6 +306,8 @@ class SumunAddon:
     def client_disconnected(self, client: Any) -> None:
         """Forget the connection."""
         self._refused.discard(client.id)
+        if self._exchanges:
+            self._exchanges.end_all(client.id)
 
     def _tls_ruling(self, context: Any, name: DomainName | IPAddress | None) -> GateRuling:
         return self._ruling(context.client.peername[0], _opened_for(context), name)
@@ -316,6 +343,10 @@ def _inside_tls(context: Any) -> bool:
     """Whether TLS was taken off already, with no HTTP (such as a CONNECT) in between."""
     below = [layer for layer in context.layers if not isinstance(layer, NextLayer)]
     return bool(below) and isinstance(below[-1], ClientTLSLayer)
+
+
+def _handler_of(flow: http.HTTPFlow) -> Any:
+    return ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id)
 
 
 def _path(request: http.Request) -> str:

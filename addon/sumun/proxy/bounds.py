@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from mitmproxy import http
 from mitmproxy.proxy.layer import Layer
@@ -48,14 +49,8 @@ def bound_body(handler: ProxyConnectionHandler | None, flow: http.HTTPFlow, keep
     """Bound what is kept of this flow's request body; call it from ``requestheaders``."""
     if handler is None:
         return None
-
-    def cut() -> None:
-        writer = handler.transports[handler.client].writer if handler.client in handler.transports else None
-        if isinstance(writer, asyncio.StreamWriter):
-            writer.transport.abort()
-
     if stream := stream_of(handler, flow):
-        buffer = BoundedBuffer(keep, cut)
+        buffer = BoundedBuffer(keep, partial(abort, handler))
         stream.request_body_buf = buffer
         return buffer
     return None
@@ -66,6 +61,19 @@ def stream_of(handler: ProxyConnectionHandler | None, flow: http.HTTPFlow) -> Ht
     layers = _http_layers(handler.layer.context.layers) if handler else ()
     streams = (stream for layer in layers for stream in layer.streams.values())
     return next((stream for stream in streams if getattr(stream, "flow", None) is flow), None)
+
+
+def is_idle(handler: ProxyConnectionHandler) -> bool:
+    """Whether a client that may ask for more has no request under way."""
+    layers = list(_http_layers(handler.layer.context.layers))
+    return bool(layers) and not any(layer.streams for layer in layers)
+
+
+def abort(handler: ProxyConnectionHandler) -> None:
+    """End a client's connection now."""
+    writer = handler.transports[handler.client].writer if handler.client in handler.transports else None
+    if isinstance(writer, asyncio.StreamWriter):
+        writer.transport.abort()
 
 
 def _http_layers(layers: list[Layer]) -> Iterator[HttpLayer]:

@@ -36,7 +36,7 @@ class Caller:
 
     __slots__ = (
         "_awaited", "_course", "_deadline", "_fd", "_fresh", "_gone", "_on_over", "_said", "_sock", "_waiting",
-        "_watched", "client", "ended", "here", "original", "over", "transport", "watch",
+        "_watched", "client", "ended", "here", "is_idle", "original", "over", "transport", "watch",
     )  # fmt: skip
 
     _course: Coroutine[Any, Any, None]
@@ -54,6 +54,8 @@ class Caller:
         """Where the client was going when the firewall led it here."""
         self.transport: asyncio.WriteTransport | None = None
         """Once it is asyncio's."""
+        self.is_idle: Callable[[], bool] | None = None
+        """Once it is mitmproxy's: whether no request is under way."""
         self.watch = watch
         self._sock = sock
         self._fd = sock.fileno()

@@ -59,7 +59,7 @@ class Gate:
     origins: Origins
     hand_over: HandOver
     watch: Watch
-    tunnels: Tunnels
+    tunnels: Tunnels[Tunnel]
     trusted: tuple[IPNetwork, ...] = ()
     """Parents that are believed when they tell whose connection it is."""
     port: int = 0

@@ -11,6 +11,7 @@ import errno
 import logging
 import socket
 import sys
+from functools import partial
 from typing import Any, Literal
 
 from mitmproxy import ctx
@@ -23,15 +24,14 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 
 from sumun.config.settings import Leading
 from sumun.model.name import IPAddress
+from sumun.proxy.bounds import is_idle
 from sumun.proxy.caller import Attend, Caller, plain_address
 from sumun.proxy.destination import Destination
-from sumun.proxy.transparent import original, prepare
+from sumun.proxy.listening import BACKLOG, listener
+from sumun.proxy.transparent import original
 from sumun.proxy.watch import READ, Watch
 
 logger = logging.getLogger(__name__)
-
-BACKLOG = 1024
-"""Connections that the kernel keeps until we accept them."""
 
 _ACCEPTED = 64
 """Connections accepted in a row, before others have their turn."""
@@ -90,13 +90,15 @@ class GuardInstance(ServerInstance[GuardMode]):
 
     async def _start(self) -> None:
         host, port = self.mode.listen_host(""), self.mode.listen_port(0)
-        self._listening = _listener(str(host), port or 0, self.leading, reuse_port=self.reuse_port)
+        self._listening = listener(str(host), port or 0, self.leading, reuse_port=self.reuse_port)
         here = plain_address(self._listening.getsockname()[0])
         self._here = None if here.is_unspecified or self.leading else here
         self.watch.add(self._listening.fileno(), READ, self._accept)
 
     async def _stop(self) -> None:
         if self._listening:
+            for _ in range(BACKLOG // _ACCEPTED):  # who has come in time is served
+                self._accept(READ)
             self.watch.drop(self._listening.fileno())
             self._listening.close()
             self._listening = None
@@ -155,6 +157,7 @@ class GuardInstance(ServerInstance[GuardMode]):
             handler.layer = layers.modes.TransparentProxy(context)
         else:
             handler.layer = self.make_top_layer(context)
+        caller.is_idle = partial(is_idle, handler)
         with self.manager.register_connection(context.client.id, handler):
             await handler.handle_client()
 
@@ -188,27 +191,6 @@ async def _streams(caller: Caller) -> tuple[asyncio.StreamReader, asyncio.Stream
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
     caller.transport, _ = await loop.connect_accepted_socket(lambda: protocol, sock)
     return reader, asyncio.StreamWriter(caller.transport, protocol, reader, loop)
-
-
-def _listener(host: str, port: int, leading: Leading | None, *, reuse_port: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if reuse_port:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # accepted sockets inherit these
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if leading:
-            prepare(sock, leading)
-        sock.bind((host, port))
-        sock.listen(BACKLOG)
-    except OSError:
-        sock.close()
-        raise
-    return sock
 
 
 def _accepted(listening: socket.socket) -> tuple[socket.SocketType, tuple[str, int]]:

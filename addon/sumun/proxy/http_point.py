@@ -24,6 +24,8 @@ from sumun.policy.copies import with_copied
 from sumun.policy.verdicts import http_verdict
 from sumun.proxy import enforce, translate
 from sumun.proxy.discovery import as_unknown_api, is_unknown_api, may_be_unknown_api
+from sumun.proxy.exchanges import ASKED
+from sumun.proxy.exchanges import Asked as Questions
 from sumun.proxy.hygiene import Flaw
 from sumun.proxy.ports import Pages
 from sumun.proxy.ruling import SMUGGLING, Ruling, decide_all
@@ -97,7 +99,8 @@ class HttpPoint:
         policy, at = self.teller.policy(), self.teller.clock()
         with self.teller.metrics.decision_duration.labels(Point.HTTP).time():
             hosts = with_copied(said.hosts, flow.request.path)
-            ruling = decide_all(policy, translate.access_requests(flow, client, hosts, facts), at=at)
+            requests = translate.access_requests(flow, client, hosts, facts)
+            ruling = decide_all(policy, requests, at=at)
         problem = said.problem or self._problem(flow, client)
         case = _Case(flow, client, policy.segment_of(client), ruling, at, _BYPASS.get(problem) if problem else None)
         if problem and not (problem in _OF_THE_HOST and _stops(ruling.outcome)):
@@ -111,6 +114,8 @@ class HttpPoint:
             self.teller.metrics.llm_apis_discovered.labels(ruling.outcome.segment).inc()
             case = replace(case, ruling=as_unknown_api(policy, ruling, at=at))
         self._enforce(case)
+        if ruling.is_logged and not flow.response:
+            flow.metadata[ASKED] = Questions(requests, ruling.outcome.valid_until)
         return True
 
     def fail(self, flow: http.HTTPFlow) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -21,8 +20,6 @@ from mitmproxy.options import Options
 
 from sumun.config.settings import Leading, Settings
 from sumun.model.event import Events
-from sumun.model.fault import OperatorFault
-from sumun.model.name import IPAddress
 from sumun.model.organisation import Organisation
 from sumun.pages.render import render_failure
 from sumun.policy.engine import Policy
@@ -30,27 +27,29 @@ from sumun.proxy.addon import SumunAddon
 from sumun.proxy.ca import CertificateAuthority, ensure_ca
 from sumun.proxy.caller import Caller
 from sumun.proxy.destination import Vetting
+from sumun.proxy.exchanges import Exchange, Exchanges
 from sumun.proxy.forms import Book, Forms
 from sumun.proxy.gate import Gate
 from sumun.proxy.guard import GuardInstance
 from sumun.proxy.http_point import FailurePages, HttpPoint
+from sumun.proxy.listening import ProxyFault, listeners, own_listeners, why_not
 from sumun.proxy.origin import Origins
 from sumun.proxy.ports import Pages, Resolver
-from sumun.proxy.relay import INTERVAL
+from sumun.proxy.relay import INTERVAL, Tunnel
 from sumun.proxy.telling import Teller
 from sumun.proxy.tunnels import Tunnels
 from sumun.proxy.watch import Watch
 from sumun.telemetry.metrics import Metrics
 
-DRAIN = 3.0
-"""Seconds that connections have to end by themselves after the listeners are closed."""
+logger = logging.getLogger(__name__)
 
+DRAIN = 3.0
+"""Seconds that connections which have not ended by themselves have to end properly."""
+
+_LOOK = 0.1
+"""Seconds between two looks at whether all connections have ended."""
 _STARTING = 30.0
 """Seconds that mitmproxy has to come up, which it does in a few milliseconds or not at all."""
-
-
-class ProxyFault(OperatorFault):
-    """The proxy cannot start; the message says what to do about it."""
 
 
 def mitmproxy_options(settings: Settings, ca_folder: Path) -> dict[str, Any]:
@@ -99,8 +98,9 @@ class Proxy:
         self._point = HttpPoint(teller, organisation, pages, failure_pages, self._forms)
         self._callers: set[Caller] = set()
         self._instances: list[GuardInstance] = []
-        self._tunnels = Tunnels(policy, clock)
-        self._watching: asyncio.Task[None] | None = None
+        self._tunnels: Tunnels[Tunnel] = Tunnels(policy, clock)
+        self._exchanges: Tunnels[Exchange] = Tunnels(policy, clock)
+        self._watching: list[asyncio.Task[None]] = []
         self._watch: Watch | None = None
         self._chore: asyncio.TimerHandle | None = None
         self._master: Master | None = None
@@ -118,9 +118,9 @@ class Proxy:
         await self._start_mitmproxy()
         self._watch = Watch()
         self._look_after(0)
-        self._watching = asyncio.create_task(self._tunnels.run())
+        self._watching = [asyncio.create_task(watched.run()) for watched in (self._tunnels, self._exchanges)]
         try:
-            for n, (host, port, leading) in enumerate(_listeners(self._settings)):
+            for n, (host, port, leading) in enumerate(listeners(self._settings)):
                 await self._listen(host, port, authority, leading, welcoming=n == 0)
         except ProxyFault:
             await self.stop()
@@ -129,14 +129,36 @@ class Proxy:
         gc.freeze()
         return authority
 
-    async def stop(self) -> None:
-        """Close the listeners, let connections end for a moment, then end them."""
+    async def drain(self, hurry: asyncio.Event) -> None:
+        """Take no more connections, and wait for those that run to end: for the limit, or until ``hurry`` is set."""
+        await self._close_listeners()
+        limit = self._settings.proxy_limits.drain.total_seconds()
+        if running := len(self._callers) + len(self._tunnels):
+            logger.warning("waiting %.0f s for %d connections to end: a second signal ends them now", limit, running)
+        waiting = [asyncio.create_task(self._ended()), asyncio.create_task(hurry.wait())]
+        await asyncio.wait(waiting, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+
+    async def _ended(self) -> None:
+        """Wait for all connections; those that are only kept for a next request are not waited for."""
+        while self._callers or len(self._tunnels):
+            for caller in list(self._callers):
+                if caller.is_idle and caller.is_idle():
+                    caller.abort()
+            await asyncio.sleep(_LOOK)
+
+    async def _close_listeners(self) -> None:
         for instance in self._instances:
             if instance.is_running:
                 await instance.stop()
-        if self._watching:
-            self._watching.cancel()
-        await self._drain()
+
+    async def stop(self) -> None:
+        """Close the listeners, let connections end for a moment, then end them."""
+        await self._close_listeners()
+        for task in self._watching:
+            task.cancel()
+        await self._end_all()
         if self._chore:
             self._chore.cancel()
         if self._watch:
@@ -147,7 +169,7 @@ class Proxy:
             await self._running
         self._instances, self._master, self._running = [], None, None
 
-    async def _drain(self) -> None:
+    async def _end_all(self) -> None:
         """Spliced tunnels are ended at once: nobody but the client can tell when one is done."""
         for tunnel in self._tunnels:
             tunnel.close()
@@ -179,8 +201,9 @@ class Proxy:
         master = Master(Options())
         self._manager = proxyserver.Proxyserver()
         addon = SumunAddon(
-            point=self._point, origins=self._origins, forms=self._forms, trusted=self._settings.trusted_parents
-        )
+            point=self._point, origins=self._origins, forms=self._forms, trusted=self._settings.trusted_parents,
+            exchanges=Exchanges(self._point.teller, self._exchanges),
+        )  # fmt: skip
         # ours before the two whose choices it overrides
         master.addons.add(self._manager, addon, next_layer.NextLayer(), addon.strictness, tlsconfig.TlsConfig(), ready)
         # our listeners are not mitmproxy's to start: it would only log that one failed
@@ -204,7 +227,7 @@ class Proxy:
         try:
             await instance.start()
         except OSError as error:
-            raise ProxyFault(_why_not(error, host, port)) from error
+            raise ProxyFault(why_not(error, host, port)) from error
         if welcoming:
             certificate = authority.certificate.encode()
             instance.attend = replace(gate, port=instance.listen_addrs[0][1], certificate=certificate).attend
@@ -253,36 +276,3 @@ def refuse_key_log() -> None:
     """Refuse to run where the keys of every connection would be written to a file; raises ProxyFault."""
     if os.environ.get("SSLKEYLOGFILE") or os.environ.get("MITMPROXY_SSLKEYLOGFILE"):
         raise ProxyFault("`SSLKEYLOGFILE` is set: it would write the keys of all traffic to a file; unset it")
-
-
-def own_listeners(settings: Settings) -> Iterator[tuple[IPAddress, int]]:
-    """Every listener of this host, whichever role serves it."""
-    listen = settings.listen
-    for each in (listen.dns, listen.proxy, listen.console):
-        yield each.address, each.port
-    if listen.transparent:
-        yield listen.transparent.address, listen.transparent.port
-    for address in (*listen.pages.addresses, *listen.pages.further):
-        yield address, listen.pages.http
-        yield address, listen.pages.https
-
-
-def _listeners(settings: Settings) -> Iterator[tuple[str, int, Leading | None]]:
-    listen = settings.listen
-    yield str(listen.proxy.address), listen.proxy.port, None
-    for address in (*listen.pages.addresses, *listen.pages.further):
-        yield str(address), listen.pages.http, None
-        yield str(address), listen.pages.https, None
-    if transparent := listen.transparent:
-        yield str(transparent.address), transparent.port, transparent.leading
-
-
-def _why_not(error: OSError, host: str, port: int) -> str:
-    remedy = {
-        errno.EADDRINUSE: f"another program listens there (`ss -ltnp 'sport = :{port}'` names it): "
-        "stop it, or choose another port under `listen`",
-        errno.EACCES: "ports below 1024 need a privilege: run as a service with CAP_NET_BIND_SERVICE, "
-        "or choose a higher port under `listen`",
-        errno.EADDRNOTAVAIL: "the address belongs to no interface of this host: correct it under `listen`",
-    }.get(error.errno or 0, (error.strerror or str(error)).lower())
-    return f"cannot listen on `{host}` port `{port}`: {remedy}"
