@@ -99,7 +99,8 @@ class Proxy:
         self._callers: set[Caller] = set()
         self._instances: list[GuardInstance] = []
         self._tunnels: Tunnels[Tunnel] = Tunnels(policy, clock)
-        self._exchanges: Tunnels[Exchange] = Tunnels(policy, clock)
+        self.exchanges: Tunnels[Exchange] = Tunnels(policy, clock)
+        """Decrypted requests under way that concern generative AI."""
         self._watching: list[asyncio.Task[None]] = []
         self._watch: Watch | None = None
         self._chore: asyncio.TimerHandle | None = None
@@ -118,7 +119,7 @@ class Proxy:
         await self._start_mitmproxy()
         self._watch = Watch()
         self._look_after(0)
-        self._watching = [asyncio.create_task(watched.run()) for watched in (self._tunnels, self._exchanges)]
+        self._watching = [asyncio.create_task(watched.run()) for watched in (self._tunnels, self.exchanges)]
         try:
             for n, (host, port, leading) in enumerate(listeners(self._settings)):
                 await self._listen(host, port, authority, leading, welcoming=n == 0)
@@ -202,7 +203,7 @@ class Proxy:
         self._manager = proxyserver.Proxyserver()
         addon = SumunAddon(
             point=self._point, origins=self._origins, forms=self._forms, trusted=self._settings.trusted_parents,
-            exchanges=Exchanges(self._point.teller, self._exchanges),
+            exchanges=Exchanges(self._point.teller, self.exchanges),
         )  # fmt: skip
         # ours before the two whose choices it overrides
         master.addons.add(self._manager, addon, next_layer.NextLayer(), addon.strictness, tlsconfig.TlsConfig(), ready)
