@@ -28,6 +28,7 @@ from sumun.model.name import DomainName, IPAddress, parse_host
 from sumun.model.rule import IPNetwork
 from sumun.model.verdict import DataExposed, Verdict
 from sumun.proxy import enforce, translate
+from sumun.proxy.answering import Answering
 from sumun.proxy.bounds import BoundedBuffer, bound_body, stream_of
 from sumun.proxy.destination import Destination
 from sumun.proxy.exchanges import Exchanges
@@ -40,7 +41,7 @@ from sumun.proxy.opening import Unreadable, client_hello
 from sumun.proxy.origin import Forbidden, NoWay, Origins
 from sumun.proxy.parents import forwarded, is_parent
 from sumun.proxy.ruling import CONNECT_PORT, SMUGGLING, TLS_IN_TLS, GateRuling, objection
-from sumun.proxy.strict import Strictness
+from sumun.proxy.strict import HEAD, Strictness
 from sumun.proxy.trailers import fit_to_origin
 from sumun.proxy.vetted import VettedAddress
 
@@ -82,17 +83,19 @@ class SumunAddon:
         forms: Forms | None = None,
         options: Mapping[str, Any] | None = None,
         exchanges: Exchanges | None = None,
+        head: int = HEAD,
     ) -> None:
         """Take the parts; ``options`` are set when mitmproxy runs an addon that it did not make its options for."""
         self.point = point
         self._forms = forms
-        self.strictness = Strictness(self._refused_unread)
+        self.strictness = Strictness(self._refused_unread, head=head)
         """To be added after whoever chooses layers."""
         self.addons = [each for each in (forms, self.strictness if options else None) if each]
         """What mitmproxy calls after this: children of an addon."""
         self._origins = origins
         self._trusted = trusted
         self._exchanges = exchanges
+        self._answering = Answering()
         self._options = options
         self._refused: set[str] = set()
         """Ids of connections, in mitmproxy's own modes, whose TLS must not be served."""
@@ -201,6 +204,7 @@ class SumunAddon:
             destination = Destination(translate.host(address[0]), address[1])
             addresses = await self._origins.addresses(destination, here=translate.address(data.client.sockname[0]))
             self._check_port(data, addresses)
+            chosen = await self._answering.one_of(addresses, destination.port)
         except NoWay as error:
             data.server.error = str(error)
         except Exception:
@@ -209,8 +213,6 @@ class SumunAddon:
         else:
             if data.server.sni is None and destination.name:
                 data.server.sni = data.client.sni or str(destination.name)
-            # one address only, and mitmproxy does not try another: take the family that nearly every network has
-            chosen = min(addresses, key=lambda found: found.version)
             data.server.address = VettedAddress.of(chosen, (address[0], address[1]))
 
     def _check_port(self, data: ServerConnectionHookData, addresses: tuple[IPAddress, ...]) -> None:

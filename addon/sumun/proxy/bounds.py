@@ -15,6 +15,8 @@ from mitmproxy.proxy.layers.http import HttpLayer, HttpStream
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 from mitmproxy.proxy.utils import ReceiveBuffer
 
+from sumun.proxy.strict import StrictHttp1
+
 DISCARDED = 256 * 1024 * 1024
 """Octets of an upload that are read and thrown away, so that its sender sees the page, before the connection is cut."""
 
@@ -67,6 +69,18 @@ def is_idle(handler: ProxyConnectionHandler) -> bool:
     """Whether a client that may ask for more has no request under way."""
     layers = list(_http_layers(handler.layer.context.layers))
     return bool(layers) and not any(layer.streams for layer in layers)
+
+
+def is_late(handler: ProxyConnectionHandler, since: float, before: float) -> bool:
+    """Whether something that a client must say first was begun ``before`` a time and is not whole yet.
+
+    ``since`` is when mitmproxy has taken it over: TLS, which comes first, has to be done soon after.
+    """
+    layers = list(_http_layers(handler.layer.context.layers))
+    if not layers:
+        return since < before
+    servers = [layer.connections.get(handler.client) for layer in layers]
+    return any(isinstance(server, StrictHttp1) and server.is_late(before) for server in servers)
 
 
 def abort(handler: ProxyConnectionHandler) -> None:

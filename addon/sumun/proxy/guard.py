@@ -24,8 +24,9 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 
 from sumun.config.settings import Leading
 from sumun.model.name import IPAddress
-from sumun.proxy.bounds import is_idle
+from sumun.proxy.bounds import is_idle, is_late
 from sumun.proxy.caller import Attend, Caller, plain_address
+from sumun.proxy.caps import Caps
 from sumun.proxy.destination import Destination
 from sumun.proxy.listening import BACKLOG, listener
 from sumun.proxy.transparent import original
@@ -37,9 +38,6 @@ _ACCEPTED = 64
 """Connections accepted in a row, before others have their turn."""
 _PAUSE = 0.5
 """Seconds without accepting where the system has no room for more."""
-CALLERS = 8192
-"""Connections, of all listeners of a process, that are at the gate or inspected at one time; spliced ones are bounded
-by the number of open files alone."""
 
 
 class GuardMode(ProxyMode):
@@ -60,6 +58,7 @@ class GuardInstance(ServerInstance[GuardMode]):
     attend: Attend
     callers: set[Caller]
     watch: Watch
+    caps: Caps
     reuse_port: bool = False
     leading: Leading | None = None
     """For connections that the firewall leads here."""
@@ -115,18 +114,27 @@ class GuardInstance(ServerInstance[GuardMode]):
             except OSError as error:
                 self._cannot_accept(error)
                 return
-            if len(self.callers) >= CALLERS:
-                sock.close()
-            else:
+            if self.caps.admit(address[0], len(self.callers)):
                 self._begin(sock, address[0])
+            else:
+                sock.close()
 
     def _begin(self, sock: socket.SocketType, client: str) -> None:
-        caller = Caller(self.watch, sock, plain_address(client), self._here or plain_address(sock.getsockname()[0]))
+        caller = Caller(
+            self.watch, sock, plain_address(client), self._here or plain_address(sock.getsockname()[0]), client
+        )
         if self.leading:
             caller.original = original(sock, self.leading)
-        caller.begin(self.attend, self.callers.discard)
+        caller.begin(self.attend, self._over)
         if not caller.over:
             self.callers.add(caller)
+
+    def _over(self, caller: Caller) -> None:
+        self.callers.discard(caller)
+        if not caller.has_opened:
+            self.caps.opened(caller.came_from)
+        if not caller.is_spliced:
+            self.caps.gone(caller.came_from)
 
     def _cannot_accept(self, error: OSError) -> None:
         """Wait for better times: out of descriptors or memory, the connection would be told of again at once."""
@@ -157,7 +165,10 @@ class GuardInstance(ServerInstance[GuardMode]):
             handler.layer = layers.modes.TransparentProxy(context)
         else:
             handler.layer = self.make_top_layer(context)
-        caller.is_idle = partial(is_idle, handler)
+        caller.is_idle, caller.is_late = (
+            partial(is_idle, handler),
+            partial(is_late, handler, asyncio.get_running_loop().time()),
+        )
         with self.manager.register_connection(context.client.id, handler):
             await handler.handle_client()
 

@@ -25,7 +25,8 @@ from sumun.pages.render import render_failure
 from sumun.policy.engine import Policy
 from sumun.proxy.addon import SumunAddon
 from sumun.proxy.ca import CertificateAuthority, ensure_ca
-from sumun.proxy.caller import Caller
+from sumun.proxy.caller import Caller, plain_address
+from sumun.proxy.caps import Caps
 from sumun.proxy.destination import Vetting
 from sumun.proxy.exchanges import Exchange, Exchanges
 from sumun.proxy.forms import Book, Forms
@@ -34,6 +35,7 @@ from sumun.proxy.guard import GuardInstance
 from sumun.proxy.http_point import FailurePages, HttpPoint
 from sumun.proxy.listening import ProxyFault, listeners, own_listeners, why_not
 from sumun.proxy.origin import Origins
+from sumun.proxy.parents import is_parent
 from sumun.proxy.ports import Pages, Resolver
 from sumun.proxy.relay import INTERVAL, Tunnel
 from sumun.proxy.telling import Teller
@@ -91,14 +93,21 @@ class Proxy:
         self._ca_folder = ca_folder
         self._clock = clock
         self._reuse_port = reuse_port
+        self._metrics = metrics
         teller = Teller(policy=policy, events=events, metrics=metrics, clock=clock)
         vetting = Vetting(settings.internal_destinations, frozenset(own_listeners(settings)))
         self._origins = Origins(resolver, vetting)
         self._forms = Forms(book=book, teller=teller, organisation=organisation) if book else None
         self._point = HttpPoint(teller, organisation, pages, failure_pages, self._forms)
         self._callers: set[Caller] = set()
+        limits, trusted = settings.proxy_limits, settings.trusted_parents
+        limited = metrics.proxy_limited
+        self._caps = Caps(
+            limits.connections, limits.handshakes, lambda client: is_parent(plain_address(client), trusted),
+            lambda limit: limited.labels(limit).inc(),
+        )  # fmt: skip
         self._instances: list[GuardInstance] = []
-        self._tunnels: Tunnels[Tunnel] = Tunnels(policy, clock)
+        self._tunnels: Tunnels[Tunnel] = Tunnels(policy, clock, self._caps.gone)
         self.exchanges: Tunnels[Exchange] = Tunnels(policy, clock)
         """Decrypted requests under way that concern generative AI."""
         self._watching: list[asyncio.Task[None]] = []
@@ -183,8 +192,13 @@ class Proxy:
     def _look_after(self, seconds: int) -> None:
         """Once a second, end what has lasted too long."""
         loop = asyncio.get_running_loop()
+        now = loop.time()
+        before = now - self._settings.proxy_limits.opening.total_seconds()
         for caller in list(self._callers):
-            caller.expire(loop.time())
+            caller.expire(now)
+            if caller.is_late and caller.is_late(before):
+                self._metrics.proxy_limited.labels("opening").inc()
+                caller.abort()
         if seconds % INTERVAL == 0:
             for tunnel in self._tunnels:
                 tunnel.look()
@@ -203,7 +217,7 @@ class Proxy:
         self._manager = proxyserver.Proxyserver()
         addon = SumunAddon(
             point=self._point, origins=self._origins, forms=self._forms, trusted=self._settings.trusted_parents,
-            exchanges=Exchanges(self._point.teller, self.exchanges),
+            exchanges=Exchanges(self._point.teller, self.exchanges), head=self._settings.proxy_limits.head,
         )  # fmt: skip
         # ours before the two whose choices it overrides
         master.addons.add(self._manager, addon, next_layer.NextLayer(), addon.strictness, tlsconfig.TlsConfig(), ready)
@@ -218,11 +232,11 @@ class Proxy:
     ) -> None:
         instance = GuardInstance.on((host, port), self._manager)
         assert self._watch  # noqa: S101 - narrows the type; it is opened before
-        instance.callers, instance.watch = self._callers, self._watch
+        instance.callers, instance.watch, instance.caps = self._callers, self._watch, self._caps
         instance.reuse_port, instance.leading = self._reuse_port, leading
         gate = Gate(
             self._point.teller, self._origins, instance.hand_over, self._watch, self._tunnels,
-            self._settings.trusted_parents,
+            self._caps.opened, self._settings.proxy_limits.opening.total_seconds(), self._settings.trusted_parents,
         )  # fmt: skip
         instance.attend = gate.attend
         try:

@@ -6,6 +6,8 @@ Reaches into mitmproxy's layers, which no hook shows; tests/contract/test_mitmpr
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Callable
 
 from h11._readers import ChunkedReader
@@ -64,6 +66,12 @@ class StrictHttp1(Http1Server):
         super().__init__(context)
         self._refused = refused
         self._head = head
+        self._begun = math.inf
+        """When a head began that is not whole yet, on the monotonic clock."""
+
+    def is_late(self, before: float) -> bool:
+        """Whether a head was begun before this time, and is not whole yet."""
+        return self._begun < before
 
     def read_headers(self, event: events.ConnectionEvent) -> CommandGenerator[None]:
         """Read a head that has no flaw."""
@@ -75,6 +83,7 @@ class StrictHttp1(Http1Server):
             self.buf.maybe_extract_at_most(2)
             said = said[2:]
         end = said.find(_END)
+        self._begun = min(self._begun, asyncio.get_running_loop().time()) if said and end < 0 else math.inf
         flaw = head_flaw(said[: end + len(_END)]) if end >= 0 else early_flaw(said)
         if flaw:
             self._refused(self.context, flaw)

@@ -35,7 +35,9 @@ class Tunnels[T: Closable]:
 
     policy: Callable[[], Policy]
     clock: Callable[[], datetime]
-    _all: set[T] = field(default_factory=set)
+    gone: Callable[[str], None] | None = None
+    """Told of each that has ended: whose it was."""
+    _all: dict[T, str] = field(default_factory=dict)
     _asked: dict[T, tuple[StillAllowed, datetime | None]] = field(default_factory=dict)
     _policy: Policy | None = None
 
@@ -45,15 +47,17 @@ class Tunnels[T: Closable]:
     def __len__(self) -> int:
         return len(self._all)
 
-    def add(self, tunnel: T, still_allowed: StillAllowed | None, until: datetime | None) -> None:
+    def add(self, tunnel: T, still_allowed: StillAllowed | None, until: datetime | None, *, client: str = "") -> None:
         """Take a tunnel; ``until`` is when it has to be asked about though nothing else changes."""
-        self._all.add(tunnel)
+        self._all[tunnel] = client
         if still_allowed:
             self._asked[tunnel] = still_allowed, until
 
     def discard(self, tunnel: T) -> None:
         """Forget a tunnel that has ended."""
-        self._all.discard(tunnel)
+        client = self._all.pop(tunnel, None)
+        if client is not None and self.gone:
+            self.gone(client)
         self._asked.pop(tunnel, None)
 
     async def run(self) -> None:
