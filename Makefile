@@ -1,10 +1,11 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check bench bench-dns bench-proxy lock clean
+.PHONY: help setup run test check bench soak bench-dns bench-proxy lock clean
 
 CONFIG ?= config/sumun.yaml
 # workers for the tests; they start real servers, and two cores are the smallest machine we think of
 JOBS ?= 2
 TESTS ?= tests
+SOAK ?= 600
 BIN := .venv/bin
 
 help:  ## list what one can do
@@ -34,6 +35,9 @@ bench: setup  ## measure, on this machine
 
 bench-dns: setup  ## measure the sinkhole beside its peers, into docs/reference/benchmarks.md
 	@$(BIN)/python benchmarks/sinkhole.py
+
+soak: setup  ## ten minutes of load, reloads, stalled upstreams and killed workers (SOAK=60 for other seconds)
+	@$(BIN)/python -m tests.support.soak --seconds $(SOAK)
 
 bench-proxy: setup  ## measure the proxy beside Squid and bare mitmproxy, into docs/reference/benchmarks.md
 	@$(BIN)/python benchmarks/proxy.py

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import platform
+from datetime import UTC, datetime
 from pathlib import Path
 
 REPORT = Path(__file__).resolve().parents[1] / "docs/reference/benchmarks.md"
+_LOAD = os.getloadavg()[0]
+
+
+def setting() -> str:
+    """When and on what machine, and what else that had to do before this program began."""
+    today = datetime.now(UTC)  # noqa: TID251 - for programs that are run by hand
+    return (
+        f"{today:%Y-%m-%d}, {platform.system()} {platform.release()}, {platform.machine()}, {os.cpu_count()} cores, "
+        f"Python {platform.python_version()}. Load average of the machine before the run: {_LOAD:.1f}."
+    )
 
 
 def put(script: str, heading: str, text: str) -> None:

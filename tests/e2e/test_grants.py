@@ -15,6 +15,7 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.e2e.test_running import MILITARY, Filter, await_ready, blocking_ede, children, filtering
@@ -159,6 +160,33 @@ def test_a_denied_justification_is_said_and_can_be_asked_again(filter_: Filter) 
     exempt(filter_, "deny", asked["id"])
     wait_for(lambda: "was not approved" in page(filter_, OTHER, f"https://{DEEPSEEK}:{filter_.origin_https}/"))
     assert "<form" in page(filter_, OTHER, f"https://{DEEPSEEK}:{filter_.origin_https}/")
+
+
+def decide(filter_: Filter, do: str) -> httpx.Response:
+    """Press a button of the console's page, as a browser does."""
+    url = f"{filter_.running.console}/grants"
+    shown = httpx.get(url).text
+    ticket = re.search(r'name="ticket" value="([^"]+)"', shown)
+    assert ticket, shown
+    fields = {"ticket": unescape(ticket[1]), "by": "Park Ji-won", "do": do}
+    return httpx.post(url, data=fields, headers={"Origin": filter_.running.console})
+
+
+def test_an_approval_on_the_console_is_an_approval(filter_: Filter) -> None:
+    reason = "Checking one published translation for the press office"
+    assert " 303 " in submit(filter_, OTHER, DEEPSEEK, purpose="translation", reason=reason)
+    (asked,) = exempt(filter_, "list")["waiting"]
+    assert reason in httpx.get(f"{filter_.running.console}/grants").text
+    assert status(filter_, OTHER, DEEPSEEK) == BLOCKED
+    assert decide(filter_, f"approve {asked['id']}").status_code == 303
+    everywhere(filter_, OTHER, DEEPSEEK, PASSED)
+    assert decide(filter_, f"revoke {asked['id']}").status_code == 303
+    everywhere(filter_, OTHER, DEEPSEEK, BLOCKED)
+    grants = [e["sumun"]["grant"] for e in filter_.running.events() if "grant" in e["sumun"]]
+    mine = [grant for grant in grants if grant["id"] == asked["id"]]
+    changes = [(grant["change"], grant.get("by")) for grant in mine if "change" in grant]
+    assert changes == [("asked", None), ("given", "Park Ji-won"), ("revoked", "Park Ji-won")]
+    assert [grant for grant in mine if "change" not in grant], "each use is an event that names the grant"
 
 
 def test_a_request_for_review_is_listed_and_closed(filter_: Filter) -> None:

@@ -8,86 +8,21 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.support import configs
-from tests.support.internet import Internet, internet
-from tests.support.netns import (
-    CLIENTS,
-    FILTER_ADDRESS,
-    ORIGIN_ADDRESS,
-    RESOLVER_ADDRESS,
-    Net,
-    need_namespaces,
-    three_segments,
-)
-from tests.support.running import Running, started
+from tests.support.lab import Lab, serving
+from tests.support.netns import CLIENTS, FILTER_ADDRESS, ORIGIN_ADDRESS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("namespaces")]
 NAMES = ["chat.deepseek.com", "chatgpt.com", "www.example.org", "example.org"]
 
 
-@dataclass
-class Lab:
-    net: Net
-    running: Running
-    internet: Internet
-    ca: Path
-    folder: Path
-
-    def run(self, segment: str, *words: str) -> str:
-        """Run a client inside a segment; its standard output."""
-        done = subprocess.run(
-            self.net.command(segment, *words), capture_output=True, text=True, timeout=60, check=False
-        )
-        return done.stdout
-
-    def dig(self, segment: str, name: str, kind: str = "A") -> str:
-        return self.run(segment, "dig", "+short", "+tries=1", f"@{FILTER_ADDRESS}", name, kind).strip()
-
-    def curl(self, segment: str, *words: str, ca: Path | None = None, proxy: bool = True) -> tuple[str, str, str]:
-        """Status, HTTP version and body."""
-        way = ["-x", f"http://{FILTER_ADDRESS}:8080"] if proxy else []
-        out = self.run(
-            segment, "curl", "-s", "--cacert", str(ca or self.ca), *way, "-w", "\n%{http_code} %{http_version}", *words
-        )
-        body, _, tail = out.rpartition("\n")
-        status, version = tail.split()
-        return status, version, body
-
-
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    need_namespaces()
-    for tool in ("dig", "curl"):
-        if not shutil.which(tool):
-            pytest.skip(f"`{tool}` is not installed")
-    folder = tmp_path_factory.mktemp("lab")
-    with three_segments() as net:
-        in_filter, in_internet = net.command("filter"), net.command("internet")
-        origin = f"{ORIGIN_ADDRESS}:80:443"
-        with internet(folder, f"{RESOLVER_ADDRESS}:53", origin, NAMES, in_internet) as outside:
-            config = configs.variant(
-                state=str(folder / "state"),
-                upstreams=["system"],
-                upstream_ca=str(outside.ca),
-                destinations={"internal": ["198.51.100.0/24"]},
-                listen={
-                    "dns": {"address": FILTER_ADDRESS, "port": 53},
-                    "proxy": {"address": FILTER_ADDRESS, "port": 8080},
-                    "pages": {"address": FILTER_ADDRESS, "http": 80, "https": 443},
-                    "console": {"address": "127.0.0.1", "port": 8090},
-                },
-            )
-            for name, client in CLIENTS.items():
-                config["segments"][name]["networks"] = [f"{client}/32"]
-            path = configs.write(folder / "sumun.yaml", config)
-            state = folder / "state"
-            with started(path, state=state, console="http://127.0.0.1:8090", prefix=in_filter) as running:
-                yield Lab(net, running, outside, state / "ca" / "mitmproxy-ca-cert.pem", folder)
+    with serving(tmp_path_factory.mktemp("lab"), NAMES) as found:
+        yield found
 
 
 def test_dns_answers_each_segment_by_its_own_rules(lab: Lab) -> None:

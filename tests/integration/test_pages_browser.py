@@ -16,10 +16,12 @@ from typing import Any
 
 import pytest
 
+from sumun.config.logo import read_logo
 from sumun.model.rule import Action, Rule
 from sumun.pages.render import Asked, Failure, Page
 from tests.support.browser import CHROMIUM, Browser
-from tests.unit.pages.cases import BLOCKED, BROWSER, INCIDENT, answer, asked, failure
+from tests.support.logos import SVG, png
+from tests.unit.pages.cases import BLOCKED, BROWSER, INCIDENT, ORGANISATION, answer, asked, failure
 
 pytestmark = [
     pytest.mark.integration,
@@ -36,6 +38,9 @@ def page_of(path: str, language: str) -> Page:
     if name == "long":
         return answer(Asked("x" * 253, "/", "GET", BROWSER, language), LONG)
     what = asked(accept=BROWSER, accept_language=language)
+    if name.startswith("logo-"):
+        logo = read_logo(SVG if name == "logo-svg" else png())
+        return answer(what, organisation=replace(ORGANISATION, logo=logo))
     if name in set(Failure):
         return failure(what, Failure(name))
     return answer(what, replace(BLOCKED, action=Action(name)))
@@ -68,7 +73,7 @@ def site() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with Browser(tmp_path_factory.mktemp("profile")) as browser:
+    with Browser(tmp_path_factory.mktemp("profile"), "--host-resolver-rules=MAP *.example 127.0.0.1") as browser:
         yield browser
 
 
@@ -94,21 +99,63 @@ def test_a_page_fits_and_breaks_no_rule_of_its_own(
 
 def test_one_click_selects_the_whole_incident(browser: Browser, site: str) -> None:
     browser.show(f"{site}/en/block")
-    selected = browser.evaluate("""(() => {
-        const box = document.querySelector('.incident span').getBoundingClientRect();
-        return [box.x + box.width / 2, box.y + box.height / 2];
-    })()""")
-    at: dict[str, Any] = {"x": selected[0], "y": selected[1], "button": "left", "clickCount": 1}
-    for kind in ("mousePressed", "mouseReleased"):
-        browser.call("Input.dispatchMouseEvent", type=kind, **at)
+    click(browser, ".incident span")
     assert browser.evaluate("getSelection().toString()") == INCIDENT
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "stopped.example"], ids=["a secure origin", "plain http"])
+def test_a_button_copies_the_incident(browser: Browser, site: str, host: str) -> None:
+    """Where there is no Clipboard API, which needs a secure origin, by the older command."""
+    browser.show(f"{site.replace('127.0.0.1', host)}/ko/block")
+    assert browser.evaluate("isSecureContext") is (host == "127.0.0.1")
+    assert all(text.startswith(EXPECTED_COMPLAINT) for text in browser.complaints()), "the policy let it run"
+    browser.evaluate("document.addEventListener('copy', () => { window.seen = getSelection().toString() })")
+    browser.call("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+    click(browser, ".copy")
+    said = """new Promise(done => {
+        const place = document.querySelector('.incident [role]');
+        const look = () => place.innerText ? done(place.innerText) : setTimeout(look, 20);
+        look();
+    })"""
+    assert browser.evaluate(said) == "복사했습니다"
+    copied = "navigator.clipboard.readText()" if host == "127.0.0.1" else "window.seen"
+    assert browser.evaluate(copied) == INCIDENT
+
+
+def test_without_a_script_there_is_no_button_and_nothing_is_missing(browser: Browser, site: str) -> None:
+    browser.call("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.show(f"{site}/en/block")
+        assert browser.evaluate("document.querySelectorAll('.copy').length") == 0
+        assert INCIDENT in browser.evaluate("document.body.innerText")
+    finally:
+        browser.call("Emulation.setScriptExecutionDisabled", value=False)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("name", ["logo-svg", "logo-png"])
+def test_a_logo_is_shown_and_nothing_is_fetched(
+    browser: Browser, site: str, tmp_path: Path, name: str, dark: bool
+) -> None:
+    browser.show(f"{site}/en/{name}", width=320, dark=dark)
+    size = "(i => [i.complete, i.naturalWidth > 0, i.height])(document.querySelector('header img'))"
+    complete, drawn, height = browser.evaluate(size)
+    assert complete
+    assert drawn
+    assert 0 < height <= 48
+    assert browser.evaluate("document.documentElement.scrollWidth") == 320
+    assert all(text.startswith(EXPECTED_COMPLAINT) for text in browser.complaints())
+    fetched = {e["params"]["request"]["url"][:21] for e in browser.events if e["method"] == "Network.requestWillBeSent"}
+    assert {url for url in fetched if not url.startswith("data:image/")} == {site[:21]}
 
 
 def test_the_button_is_reached_by_keyboard_seen_and_large_enough(browser: Browser, site: str) -> None:
     """WCAG 2.2: 2.1.1, 2.4.7 and, with room to spare, 2.5.8."""
     browser.show(f"{site}/ko/block", width=320)
-    for kind in ("keyDown", "keyUp"):
-        browser.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+    press_tab(browser)
+    assert browser.evaluate("document.activeElement.className") == "copy"
+    assert browser.evaluate("document.activeElement.getBoundingClientRect().height") >= 24
+    press_tab(browser)
     assert browser.evaluate("document.activeElement.href").startswith("mailto:help@ministry.example?")
     assert style(browser, ".button", "outlineStyle") == "solid"
     assert browser.evaluate("document.activeElement.getBoundingClientRect().height") >= 44
@@ -135,6 +182,23 @@ def test_pictures_for_the_documentation(browser: Browser, site: str, tmp_path: P
     browser.screenshot(folder / name)
     assert (folder / name).stat().st_size > 20_000
     assert (IMAGES / name).exists()
+
+
+def press_tab(browser: Browser) -> None:
+    for kind in ("keyDown", "keyUp"):
+        browser.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+
+
+def click(browser: Browser, selector: str) -> None:
+    """With the mouse, which a script cannot pretend."""
+    x, y = browser.evaluate(f"""(() => {{
+        const found = document.querySelector({selector!r});
+        found.scrollIntoView({{block: 'center'}});
+        const box = found.getBoundingClientRect();
+        return [box.x + box.width / 2, box.y + box.height / 2];
+    }})()""")
+    for kind in ("mousePressed", "mouseReleased"):
+        browser.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
 
 def style(browser: Browser, selector: str, name: str) -> Any:

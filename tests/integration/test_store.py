@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from sumun.loading.private_file import read_private, write_private
 from sumun.model.grant import AskedState, Change, Grant, GrantChanged, GrantKind, Justification, ReviewRequest, Subject
+from sumun.store.copy import FILE_NAME, MAX_OCTETS, Copy
 from sumun.store.faults import Full, StoreFault, Used
 from sumun.store.key import form_key
 from sumun.store.store import Bounds, Form, Store, passing
@@ -297,3 +299,88 @@ def test_a_damaged_key_is_named(tmp_path: Path) -> None:
     (tmp_path / "forms.key").write_bytes(b"short")
     with pytest.raises(StoreFault, match=r"forms\.key"):
         form_key(tmp_path)
+
+
+def copy(folder: Path, of: str = "postgresql://db.example/sumun") -> Copy:
+    path = folder / FILE_NAME
+    return Copy(of, lambda first: read_private(path, MAX_OCTETS, first), lambda octets: write_private(path, octets))
+
+
+def looking(store: Store, folder: Path, clock: Clock, of: str = "postgresql://db.example/sumun") -> Watch:
+    return Watch(store, clock=clock, tell=print, copy=copy(folder, of))
+
+
+def test_a_start_without_the_store_has_what_was_granted_until_it_ends(server: str, tmp_path: Path) -> None:
+    """With a real server that is really stopped: what it said last holds, and not a second longer."""
+
+    async def scenario(url: str) -> Watch:
+        clock, store = Clock(), Store.at(url, tmp_path)
+        store.give(acknowledged(), NOON)
+        store.give(replace(acknowledged("A2", "10.0.0.8"), until=NOON + 2 * HOUR, reason="감사 \u2028 ★"), NOON)
+        before = looking(store, tmp_path, clock)
+        assert await before.look()
+        store.close()
+        return before
+
+    with postgresql() as url:
+        before = asyncio.run(scenario(url))
+
+    async def after() -> None:
+        clock = Clock()
+        down = Store.at(url, tmp_path)
+        started = looking(down, tmp_path, clock)
+        assert await started.look() is False
+        assert not started.is_available
+        for client in ("10.0.0.7", "10.0.0.8"):
+            assert started.current.concern(ip_address(client))
+        assert not started.current.concern(ip_address("10.0.0.9"))
+        held = next(iter(started.current._passes.values())).by_client
+        assert held == next(iter(before.current._passes.values())).by_client, "the very same grants"
+        clock.pass_(hours=1)
+        later = looking(down, tmp_path, clock)
+        assert [later.current.concern(ip_address(client)) for client in ("10.0.0.7", "10.0.0.8")] == [False, True]
+        down.close()
+
+    asyncio.run(after())
+    assert oct((tmp_path / FILE_NAME).stat().st_mode & 0o777) == "0o600"
+    assert b"postgresql" not in (tmp_path / FILE_NAME).read_bytes(), "nor the password in a URL"
+
+
+def test_what_was_revoked_is_not_in_the_copy(store: Store, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        watch = looking(store, tmp_path, Clock())
+        store.give(acknowledged(), NOON)
+        await watch.look()
+        assert copy(tmp_path).grants(NOON).concern(ip_address("10.0.0.7"))
+        store.revoke("A1", NOON)
+        await watch.look()
+        assert not copy(tmp_path).grants(NOON)
+
+    asyncio.run(scenario())
+
+
+def test_a_process_that_is_told_the_same_does_not_write_it_again(store: Store, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        store.give(acknowledged(), NOON)
+        await looking(store, tmp_path, Clock()).look()
+        before = (tmp_path / FILE_NAME).stat().st_ino
+        await looking(store, tmp_path, Clock()).look()
+        assert (tmp_path / FILE_NAME).stat().st_ino == before
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("damage", ["another store", "cut", "noise", "a list", "world-writable", "a client of no kind"])
+def test_a_copy_that_cannot_be_trusted_grants_nothing(store: Store, tmp_path: Path, damage: str) -> None:
+    store.give(acknowledged(), NOON)
+    asyncio.run(looking(store, tmp_path, Clock()).look())
+    path = tmp_path / FILE_NAME
+    octets = path.read_bytes()
+    assert copy(tmp_path).grants(NOON), "the control"
+    changed = {"cut": octets[:-9], "noise": b"\xff\x00{", "a list": b"[]\n[]",
+               "a client of no kind": octets.replace(b"10.0.0.7", b"10.0.0.x")}  # fmt: skip
+    path.write_bytes(changed.get(damage, octets))
+    if damage == "world-writable":
+        path.chmod(0o666)
+    of = "postgresql://other.example/sumun" if damage == "another store" else "postgresql://db.example/sumun"
+    assert not copy(tmp_path, of).grants(NOON)

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 from base64 import b64decode
+from collections.abc import Sequence
 from pathlib import Path
 from select import select
 from typing import Any, Self
@@ -24,14 +25,15 @@ _PATIENCE = 30.0
 class Browser:
     """One page of one browser; use as a context manager."""
 
-    def __init__(self, profile: Path, *flags: str) -> None:
+    def __init__(self, profile: Path, *flags: str, prefix: Sequence[str] = ()) -> None:
+        """Start it; ``prefix`` are words that lead into a namespace."""
         assert CHROMIUM
         command_read, self._commands = os.pipe()
         self._answers, answer_write = os.pipe()
         # Chromium reads commands from descriptor 3 and answers on 4 (--remote-debugging-pipe).
         launch = f'exec "$0" "$@" 3<&{command_read} 4>&{answer_write}'
         self._process = subprocess.Popen(
-            ["/bin/bash", "-c", launch, CHROMIUM, *_QUIET, *flags, f"--user-data-dir={profile}",
+            [*prefix, "/bin/bash", "-c", launch, CHROMIUM, *_QUIET, *flags, f"--user-data-dir={profile}",
              "--remote-debugging-pipe", "about:blank"],
             pass_fds=(command_read, answer_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True,

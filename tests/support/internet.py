@@ -41,7 +41,9 @@ async def main(folder: Path, resolver: str, origin: str, names: Sequence[str]) -
     hosts = [
         host for seen in (*plain.requests, *secure.requests) for host in seen.header("host") + seen.header(":authority")
     ]
-    print(json.dumps({"connections": plain.connections + secure.connections, "hosts": hosts, "asked": len(dns.asked)}))
+    requests = [[r.method, r.path] for r in (*plain.requests, *secure.requests)]
+    connections = plain.connections + secure.connections
+    print(json.dumps({"connections": connections, "hosts": hosts, "asked": len(dns.asked), "requests": requests}))
 
 
 @dataclass
@@ -51,7 +53,8 @@ class Internet:
     process: subprocess.Popen[str]
     ca: Path
     seen: dict[str, Any] = field(default_factory=dict)
-    """After the end: ``connections`` to the origin, ``hosts`` requested there, ``asked`` questions of the resolver."""
+    """After the end: ``connections`` to the origin, ``hosts`` requested there, ``asked`` questions of the
+    resolver, ``requests`` as method and path."""
 
     def end(self) -> dict[str, Any]:
         """Stop it and read what it has seen."""

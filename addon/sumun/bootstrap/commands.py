@@ -23,6 +23,7 @@ from sumun.loading.update import Updater
 from sumun.model.service import Service
 from sumun.policy.engine import Policy
 from sumun.policy.grants import Grants
+from sumun.store.desk import Desk
 from sumun.store.key import form_key
 from sumun.store.store import Store
 from sumun.telemetry.grant_log import GrantLog
@@ -59,7 +60,8 @@ def prepare(config: Path, roles: Sequence[Role]) -> Settings:
         raise CannotStart(f"`{settings.state}` (state) cannot be used: {error.strerror}") from error
     if Role.PROXY in roles:
         authority(settings.state)
-        form_key(settings.state)  # before two workers make one each
+    if {Role.PROXY, Role.CONSOLE} & set(roles):
+        form_key(settings.state)  # before two processes make one each
     return settings
 
 
@@ -106,11 +108,11 @@ async def with_updater[T](
         await upstreams.close()
 
 
-def desk(loaded: Loaded) -> tuple[Store, GrantLog]:
+def desk(loaded: Loaded) -> Desk:
     """What commands about grants work with; raises StoreFault."""
     settings = loaded.config.settings
     settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Store.at(settings.store, settings.state), GrantLog(JsonLines(settings.state / "events.jsonl"))
+    return Desk(Store.at(settings.store, settings.state), GrantLog(JsonLines(settings.state / "events.jsonl")))
 
 
 def granted(loaded: Loaded) -> Policy:

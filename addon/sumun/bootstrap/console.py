@@ -15,6 +15,8 @@ from sumun.console.probes import Probe, ProbeFailed, dns_answers, tcp_connects
 from sumun.console.view import ListView, LoadedView
 from sumun.loading.active import ActivePolicy
 from sumun.loading.record import ListStore
+from sumun.store.desk import Desk
+from sumun.store.key import form_key
 
 if TYPE_CHECKING:
     from sumun.console.console import Console  # loaded by its own process only
@@ -26,14 +28,22 @@ _PROBE_LIMIT = 2.0
 def console(process: Process, _at_the_end: AsyncExitStack) -> Console:
     """Put the console together."""
     from sumun.console.console import Console
+    from sumun.console.grants import GrantsPage
 
     settings = process.settings
+
+    def loaded() -> LoadedView:
+        return _view(process.active)
+
+    desk = Desk(process.watch.store, process.grant_log)
+    grants = GrantsPage(desk=desk, key=form_key(settings.state), loaded=loaded, clock=now)
     return Console(
         settings=settings,
-        loaded=lambda: _view(process.active),
+        loaded=loaded,
         metrics_folder=settings.state / "metrics",
         probes=_probes(settings, [Role.DNS, Role.PROXY]),
         clock=now,
+        areas=grants.routes(),
     )
 
 
@@ -47,6 +57,8 @@ def _view(active: ActivePolicy) -> LoadedView:
         lists={source.id: _list_view(source, active) for source in loaded.sources},
         last_reload_ok=active.last_reload_ok,
         last_success=active.last_success,
+        exemptions=loaded.config.exemptions,
+        zone=loaded.config.settings.zone,
     )
 
 

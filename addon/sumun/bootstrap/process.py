@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sumun.bootstrap.clock import now
 from sumun.config.settings import Settings, Upstream
 from sumun.loading.active import ActivePolicy
+from sumun.loading.private_file import read_private, write_private
 from sumun.model.organisation import Organisation
 from sumun.policy.engine import Policy
 from sumun.policy.grants import Grants
+from sumun.store.copy import FILE_NAME, MAX_OCTETS, Copy
 from sumun.store.store import Store
 from sumun.store.watch import Watch
 from sumun.telemetry.grant_log import GrantLog
@@ -63,9 +66,18 @@ def beginnings(config: Path, identity: str) -> Process:
     metrics = Metrics()
     log = GrantLog(JsonLines(settings.state / "events.jsonl"), metrics)
     store = Store.at(settings.store, settings.state)
-    watch = Watch(store, clock=now, tell=log, available=metrics.store_up.labels(store.kind).set)
+    available = metrics.store_up.labels(store.kind).set
+    watch = Watch(store, clock=now, tell=log, available=available, copy=_copy(settings))
     recorder = Recorder(metrics, [JsonLines(settings.state / "events.jsonl")], clock=now)
     return Process(active, metrics, recorder, watch, log)
+
+
+def _copy(settings: Settings) -> Copy | None:
+    """A copy of what a server elsewhere said; a file in the same folder needs none."""
+    if not settings.store:
+        return None
+    path = settings.state / FILE_NAME
+    return Copy(settings.store, lambda first: read_private(path, MAX_OCTETS, first), partial(write_private, path))
 
 
 @dataclass(frozen=True)

@@ -21,20 +21,19 @@ from sumun.config.moments import until as read_until
 from sumun.config.values import line_of_words, network
 from sumun.loading.build import Loaded
 from sumun.model.fault import OperatorFault
-from sumun.model.grant import Change, Grant, GrantChanged, GrantKind, Justification, ReviewRequest
+from sumun.model.grant import Grant, GrantKind, Justification, ReviewRequest
 from sumun.model.rule import IPNetwork
-from sumun.store.store import Store
-from sumun.telemetry.grant_log import GrantLog
+from sumun.store.desk import Desk
 from sumun.telemetry.incident import new_id
 
 
-class _Desk:
-    """The store and the log, with what the configuration says."""
+class _Office:
+    """The desk, with what the configuration says."""
 
     def __init__(self, config: Path) -> None:
         try:
             self.loaded: Loaded = bootstrap.load(config)
-            self.store, self.tell = bootstrap.desk(self.loaded)
+            self.desk: Desk = bootstrap.desk(self.loaded)
         except ConfigError as error:
             print_faults(error.faults)
             fail(f"`{config}` is not valid")
@@ -42,16 +41,13 @@ class _Desk:
             fail(str(error))
         self.at = bootstrap.now()
 
-    store: Store
-    tell: GrantLog
-
     @property
     def zone(self) -> ZoneInfo:
         return self.loaded.config.settings.zone
 
-    def ask[T](self, question: Callable[[Store], T]) -> T:
+    def ask[T](self, question: Callable[[Desk], T]) -> T:
         try:
-            return question(self.store)
+            return question(self.desk)
         except OperatorFault as fault:
             fail(str(fault))
 
@@ -110,25 +106,24 @@ def add(  # noqa: PLR0913 - one argument an option
     """
     if (client is None) == (user is None):
         raise click.UsageError("an exemption is for a `--client` or for a `--user`: give one of them")
-    desk = _Desk(config)
-    known = {found.id for found in desk.loaded.services}
+    office = _Office(config)
+    known = {found.id for found in office.loaded.services}
     if service not in known:
         fail(f"unknown service `{service}`{did_you_mean(service, known)}")
     try:
-        end = read_until(until, desk.zone, desk.at)
+        end = read_until(until, office.zone, office.at)
     except Unreadable as why:
         raise click.BadParameter(str(why), param_hint="--until") from None
     grant = Grant(
-        new_id(desk.at), GrantKind.EXEMPTION, end, service, "", client, user, reason=reason, approver=approver,
-        given=desk.at,
+        new_id(office.at), GrantKind.EXEMPTION, end, service, "", client, user, reason=reason, approver=approver,
+        given=office.at,
     )  # fmt: skip
-    desk.ask(lambda store: store.give(grant, desk.at))
-    desk.tell(GrantChanged.of(grant, Change.GIVEN, desk.at, by=_account(None)))
+    office.ask(lambda desk: desk.give(grant, office.at, by=_account(None)))
     if as_json:
         print_json(_grant(grant))
         return
-    out.print(f"[green]{escape(grant.id)}[/]: {_who(grant)} may use {escape(service)} until {desk.local(end)}")
-    if client is not None and desk.loaded.policy.segment_of(client.network_address) is None:
+    out.print(f"[green]{escape(grant.id)}[/]: {_who(grant)} may use {escape(service)} until {office.local(end)}")
+    if client is not None and office.loaded.policy.segment_of(client.network_address) is None:
         out.print(f"[yellow]{client} is in no segment, and is refused all the same[/]")
 
 
@@ -137,20 +132,16 @@ def add(  # noqa: PLR0913 - one argument an option
 @json_option
 def list_(config: Path, *, as_json: bool) -> None:
     """List what is granted now, in the store and in the configuration, and who waits for an approver."""
-    desk = _Desk(config)
-    held, waiting = desk.ask(lambda store: (store.grants(desk.at), store.waiting()))
-    fixed = [e for e in desk.loaded.config.exemptions if e.until > desk.at]
-    configured = [
-        Grant(e.id, GrantKind.EXEMPTION, e.until, e.service, "", e.client, e.user, reason=e.reason, approver=e.approver)
-        for e in fixed
-    ]
+    office = _Office(config)
+    held, waiting = office.ask(lambda desk: (desk.store.grants(office.at), desk.store.waiting()))
+    configured = [Grant.of(each) for each in office.loaded.config.exemptions if each.until > office.at]
     if as_json:
         rows = [{**_grant(g), "source": "store"} for g in held]
         rows += [{**_grant(g), "source": "configuration"} for g in configured]
         print_json({"grants": rows, "waiting": [_justification(asked) for asked in waiting]})
         return
-    _print_grants([*held, *configured], desk)
-    _print_waiting(waiting, desk)
+    _print_grants([*held, *configured], office)
+    _print_waiting(waiting, office)
 
 
 @exempt.command()
@@ -160,11 +151,10 @@ def list_(config: Path, *, as_json: bool) -> None:
 @json_option
 def revoke(id_: str, by: str | None, config: Path, *, as_json: bool) -> None:
     """End what was granted, at once and everywhere."""
-    desk = _Desk(config)
-    grant = desk.ask(lambda store: store.revoke(id_.upper(), desk.at))
+    office = _Office(config)
+    grant = office.ask(lambda desk: desk.revoke(id_.upper(), office.at, by=_account(by)))
     if grant is None:
         fail(f"nothing with the id `{id_}` is in force: `sumun exempt list` shows what is", status=DOES_NOT_HOLD)
-    desk.tell(GrantChanged.of(grant, Change.REVOKED, desk.at, by=_account(by)))
     _done(grant, f"revoked: {_who(grant)} may no longer use {_what(grant)}", as_json=as_json)
 
 
@@ -176,16 +166,15 @@ def revoke(id_: str, by: str | None, config: Path, *, as_json: bool) -> None:
 @json_option
 def approve(id_: str, until: str | None, by: str | None, config: Path, *, as_json: bool) -> None:
     """Approve a justification that waits: its time begins now."""
-    desk = _Desk(config)
+    office = _Office(config)
     try:
-        end = None if until is None else read_until(until, desk.zone, desk.at)
+        end = None if until is None else read_until(until, office.zone, office.at)
     except Unreadable as why:
         raise click.BadParameter(str(why), param_hint="--until") from None
-    grant = desk.ask(lambda store: store.approve(id_.upper(), desk.at, by=_account(by), until=end))
+    grant = office.ask(lambda desk: desk.approve(id_.upper(), office.at, by=_account(by), until=end))
     if grant is None:
         _nobody_waits(id_)
-    desk.tell(GrantChanged.of(grant, Change.GIVEN, desk.at, by=_account(by)))
-    _done(grant, f"approved: {_who(grant)} may use {_what(grant)} until {desk.local(grant.until)}", as_json=as_json)
+    _done(grant, f"approved: {_who(grant)} may use {_what(grant)} until {office.local(grant.until)}", as_json=as_json)
 
 
 @exempt.command()
@@ -195,12 +184,10 @@ def approve(id_: str, until: str | None, by: str | None, config: Path, *, as_jso
 @json_option
 def deny(id_: str, by: str | None, config: Path, *, as_json: bool) -> None:
     """Turn a justification down: the page says so, and lets the person ask again."""
-    desk = _Desk(config)
-    asked = desk.ask(lambda store: store.deny(id_.upper(), desk.at, by=_account(by)))
+    office = _Office(config)
+    asked = office.ask(lambda desk: desk.deny(id_.upper(), office.at, by=_account(by)))
     if asked is None:
         _nobody_waits(id_)
-    kind = GrantKind.JUSTIFICATION
-    desk.tell(GrantChanged.about(asked.subject, asked.id, kind, Change.DENIED, desk.at, asked.reason, by=_account(by)))
     if as_json:
         print_json(_justification(asked))
     else:
@@ -214,13 +201,12 @@ def deny(id_: str, by: str | None, config: Path, *, as_json: bool) -> None:
 @json_option
 def reviews(close: str | None, by: str | None, config: Path, *, as_json: bool) -> None:
     """List requests to have a decision looked at again, or close one."""
-    desk = _Desk(config)
+    office = _Office(config)
     if close is not None:
-        closed = desk.ask(lambda store: store.close_review(close.upper(), desk.at, by=_account(by)))
+        closed = office.ask(lambda desk: desk.close_review(close.upper(), office.at, by=_account(by)))
         if closed is None:
             fail(f"no open request has the id `{close}`", status=DOES_NOT_HOLD)
-        desk.tell(GrantChanged.about(closed.subject, closed.id, None, Change.CLOSED, desk.at, by=_account(by)))
-    found = desk.ask(lambda store: store.reviews())
+    found = office.ask(lambda desk: desk.store.reviews())
     if as_json:
         print_json({"reviews": [_review(review) for review in found]})
         return
@@ -228,7 +214,7 @@ def reviews(close: str | None, by: str | None, config: Path, *, as_json: bool) -
     for r in found:
         subject = r.subject
         cells = (
-            r.id, desk.local(r.asked), str(subject.client), subject.segment, subject.service or subject.name,
+            r.id, office.local(r.asked), str(subject.client), subject.segment, subject.service or subject.name,
             subject.rule, r.incident, r.text,
         )  # fmt: skip
         table.add_row(*map(escape, cells))
@@ -271,18 +257,18 @@ def _table(*headings: str) -> Table:
     return table
 
 
-def _print_grants(grants: list[Grant], desk: _Desk) -> None:
+def _print_grants(grants: list[Grant], office: _Office) -> None:
     if not grants:
         out.print("nothing is granted")
         return
     table = _table("id", "kind", "who", "what", "rule", "until", "reason", "approver")
     for g in grants:
-        cells = (g.id, g.kind.value, _who(g), _what(g), g.rule, desk.local(g.until), g.reason, g.approver)
+        cells = (g.id, g.kind.value, _who(g), _what(g), g.rule, office.local(g.until), g.reason, g.approver)
         table.add_row(*map(escape, cells))
     out.print(table)
 
 
-def _print_waiting(waiting: list[Justification], desk: _Desk) -> None:
+def _print_waiting(waiting: list[Justification], office: _Office) -> None:
     if not waiting:
         return
     out.print("\nwaiting for approval (`sumun exempt approve ID`, `sumun exempt deny ID`):")
@@ -290,7 +276,7 @@ def _print_waiting(waiting: list[Justification], desk: _Desk) -> None:
     for j in waiting:
         s = j.subject
         cells = (
-            j.id, desk.local(j.asked), str(s.client), s.service or s.name, s.rule, j.approver, j.purpose, j.reason,
+            j.id, office.local(j.asked), str(s.client), s.service or s.name, s.rule, j.approver, j.purpose, j.reason,
         )  # fmt: skip
         table.add_row(*map(escape, cells))
     out.print(table)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import PurePath
 
 from sumun.config.document import Path, spelled
-from sumun.config.fault import did_you_mean, quoted
-from sumun.config.raw import RawAccent, RawConfig
+from sumun.config.fault import Unreadable, did_you_mean, quoted
+from sumun.config.logo import read_logo
+from sumun.config.raw import RawConfig
+from sumun.config.raw_segment import RawAccent
 from sumun.config.rules import Report
 from sumun.config.settings import Listen, Settings, Transport, Upstream
 from sumun.config.shape import NO_ID
 from sumun.model.colour import DARK_GROUNDS, LIGHT_GROUNDS, READABLE, contrast
+from sumun.model.logo import Logo
 from sumun.model.name import IPAddress
 from sumun.model.rule import IPNetwork
 from sumun.model.segment import UNKNOWN_SEGMENT
@@ -31,8 +35,45 @@ def check_segments(raw: RawConfig, declared: Iterable[str], fault: Report) -> No
         fault(("unknown_clients",), f"unknown segment {quoted(raw.unknown_clients)}{hint}")
 
 
-def check_accent(accent: RawAccent | None, fault: Report) -> None:
+def check_accents(raw: RawConfig, fault: Report) -> None:
     """A colour that cannot be read on the pages is refused (WCAG 2.2, 1.4.3)."""
+    _check_accent(raw.organisation.accent, ("organisation",), fault)
+    for name, segment in raw.segments.items():
+        _check_accent(segment.accent, ("segments", name), fault)
+
+
+def logos(raw: RawConfig) -> Iterator[tuple[Path, str]]:
+    """Where a logo is named, and the path of its file."""
+    if raw.organisation.logo:
+        yield ("organisation", "logo"), normal(raw.organisation.logo)
+    for name, segment in raw.segments.items():
+        if segment.logo:
+            yield ("segments", name, "logo"), normal(segment.logo)
+
+
+def normal(path: str) -> str:
+    """One spelling of a path: the key of a file."""
+    return str(PurePath(path))
+
+
+def vetted_logos(raw: RawConfig, files: Mapping[str, bytes] | None, fault: Report) -> dict[str, Logo]:
+    """Each logo by the path of its file; a file that is not there, or is no logo, is a fault."""
+    found: dict[str, Logo] = {}
+    for at, path in logos(raw) if files is not None else ():
+        try:
+            found[path] = read_logo(_content(files or {}, path))
+        except Unreadable as why:
+            fault(at, f"{quoted(path)}: {why}")
+    return found
+
+
+def _content(files: Mapping[str, bytes], path: str) -> bytes:
+    if path not in files:
+        raise Unreadable("there is no such file, or it cannot be read")
+    return files[path]
+
+
+def _check_accent(accent: RawAccent | None, at: Path, fault: Report) -> None:
     grounds = {"light": LIGHT_GROUNDS, "dark": DARK_GROUNDS}
     for key, behind in grounds.items() if accent else ():
         given = getattr(accent, key)
@@ -40,7 +81,7 @@ def check_accent(accent: RawAccent | None, fault: Report) -> None:
         if contrast(given, worst) < READABLE:
             side = "darker" if key == "light" else "lighter"
             message = f"`{given}` is hard to read on `{worst}`: {contrast(given, worst):.1f} to 1, {READABLE} is needed"
-            fault(("organisation", "accent", key), f"{message}; choose a {side} one")
+            fault((*at, "accent", key), f"{message}; choose a {side} one")
 
 
 def check_ids(raw: RawConfig, fault: Report) -> None:

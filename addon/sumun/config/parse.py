@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 
@@ -15,7 +15,7 @@ from sumun.config.lists import check_lists, doubtful_lists
 from sumun.config.raw import RawConfig, RawOrganisation
 from sumun.config.raw_list import RawList
 from sumun.config.raw_listen import RawTransparentListener
-from sumun.config.raw_segment import RawProxyPolicy
+from sumun.config.raw_segment import RawAccent, RawProxyPolicy
 from sumun.config.rules import Known, Report, build_exemption, build_rule
 from sumun.config.settings import (
     Listen,
@@ -32,6 +32,7 @@ from sumun.config.shape import Shaped, shape
 from sumun.config.surroundings import Surroundings
 from sumun.config.warnings import doubts
 from sumun.model.colour import Accent
+from sumun.model.logo import Logo
 from sumun.model.organisation import Organisation
 from sumun.model.rule import Action, Exemption, Rule
 from sumun.model.segment import ProxyPolicy, Segment
@@ -56,6 +57,7 @@ class Outline:
 
     state: FilePath = FilePath("var")
     lists: tuple[ListSource, ...] = ()
+    logos: tuple[FilePath, ...] = ()
 
 
 def outline(text: str, *, file: str) -> Outline:
@@ -64,20 +66,24 @@ def outline(text: str, *, file: str) -> Outline:
         raw = shape(read_document(text, file=file)).raw
     except ConfigError:
         raw = None
-    return Outline() if raw is None else Outline(FilePath(raw.state), tuple(map(_list_source, raw.lists)))
+    if raw is None:
+        return Outline()
+    logos = sorted({path for _, path in checks.logos(raw)})
+    return Outline(FilePath(raw.state), tuple(map(_list_source, raw.lists)), tuple(map(FilePath, logos)))
 
 
 def _build(shaped: Shaped, raw: RawConfig, around: Surroundings) -> Config:
     fault, settings = shaped.fault, _settings(raw)
     known = _known(shaped, raw, around)
-    segments = _segments(raw, known, fault)
+    logos = checks.vetted_logos(raw, around.logos, fault)
+    segments = _segments(raw, known, logos, fault)
     rules = tuple(build_rule(rule, known, ("rules", n), fault) for n, rule in enumerate(raw.rules))
     exemptions = _exemptions(raw, known, fault)
     checks.check_segments(raw, _declared(shaped), fault)
     checks.check_ids(raw, fault)
     placed = checks.placed_networks(raw)
     owners = checks.check_networks(placed, fault)
-    checks.check_accent(raw.organisation.accent, fault)
+    checks.check_accents(raw, fault)
     checks.check_listeners(settings.listen, fault)
     checks.check_upstreams(settings, fault)
     check_sinkholes(raw, around.categories, fault)
@@ -88,7 +94,7 @@ def _build(shaped: Shaped, raw: RawConfig, around: Surroundings) -> Config:
         rules=rules,
         exemptions=exemptions,
         unknown_clients=None if raw.unknown_clients == checks.REFUSE else raw.unknown_clients,
-        organisation=_organisation(raw.organisation),
+        organisation=_organisation(raw.organisation, logos),
     )
     if shaped.faults:
         raise ConfigError(shaped.faults)
@@ -96,9 +102,12 @@ def _build(shaped: Shaped, raw: RawConfig, around: Surroundings) -> Config:
     return replace(config, warnings=tuple(sorted({shaped.document.fault(path, message) for path, message in found})))
 
 
-def _organisation(raw: RawOrganisation) -> Organisation:
-    accent = Accent(raw.accent.light, raw.accent.dark) if raw.accent else None
-    return Organisation(raw.name, raw.contact, accent)
+def _organisation(raw: RawOrganisation, logos: Mapping[str, Logo]) -> Organisation:
+    return Organisation(raw.name, raw.contact, _accent(raw.accent), logos.get(checks.normal(raw.logo)))
+
+
+def _accent(raw: RawAccent | None) -> Accent | None:
+    return Accent(raw.light, raw.dark) if raw else None
 
 
 def _known(shaped: Shaped, raw: RawConfig, around: Surroundings) -> Known:
@@ -121,7 +130,7 @@ def _declared_lists(shaped: Shaped) -> frozenset[str]:
     return frozenset(str(entry.get("id")) for entry in entries if isinstance(entry, dict))
 
 
-def _segments(raw: RawConfig, known: Known, fault: Report) -> tuple[Segment, ...]:
+def _segments(raw: RawConfig, known: Known, logos: Mapping[str, Logo], fault: Report) -> tuple[Segment, ...]:
     def rules(name: str) -> tuple[Rule, ...]:
         at = "segments", name, "rules"
         return tuple(build_rule(rule, known, (*at, n), fault) for n, rule in enumerate(raw.segments[name].rules))
@@ -136,6 +145,8 @@ def _segments(raw: RawConfig, known: Known, fault: Report) -> tuple[Segment, ...
             title=segment.title,
             notice=segment.notice,
             contact=segment.contact,
+            accent=_accent(segment.accent),
+            logo=logos.get(checks.normal(segment.logo)),
             dns=dns_policy(raw, segment, ("segments", name), fault),
             proxy=_proxy_policy(segment.proxy),
         )

@@ -15,17 +15,10 @@ from sumun.config.forms import Id, Line, Raw, Some, Words, Zone, read
 from sumun.config.raw_list import RawDownloads, RawList
 from sumun.config.raw_listen import RawDestinations, RawListen, RawResolver
 from sumun.config.raw_rule import RawExemption, RawRule
-from sumun.config.raw_segment import RawSegment
+from sumun.config.raw_segment import RawAccent, RawSegment
 from sumun.config.settings import Upstream
 from sumun.config.upstreams import SYSTEM, upstream
 from sumun.model.text import Text
-
-
-class RawAccent(Raw):
-    """The organisation's colour on the pages, on light and on dark ground; each must be readable there."""
-
-    light: Annotated[str, read(values.colour)]
-    dark: Annotated[str, read(values.colour)]
 
 
 class RawOrganisation(Raw):
@@ -36,6 +29,7 @@ class RawOrganisation(Raw):
         default="", description="E-mail or https address for questions."
     )
     accent: RawAccent | None = Field(default=None, description="Colour of links, buttons and marks on the pages.")
+    logo: Line = Field(default="", description="PNG or SVG file for the pages, 8 KiB at most.")
 
 
 class RawConfig(Raw):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from sumun.config import values
-from sumun.config.forms import Network, Port, Raw, Some, Words, read
+from sumun.config.forms import Line, Network, Port, Raw, Some, Words, read
 from sumun.config.raw_rule import RawRule
 from sumun.config.settings import Upstream
 from sumun.config.upstreams import upstream
@@ -57,6 +57,13 @@ class RawProxyPolicy(Raw):
     dns_over_https: HowTo = _handling("DNS over HTTPS, where the request is seen.")
 
 
+class RawAccent(Raw):
+    """A colour on the pages, on light and on dark ground; each must be readable there."""
+
+    light: Annotated[str, read(values.colour)]
+    dark: Annotated[str, read(values.colour)]
+
+
 class RawSegment(Raw):
     """A named set of client networks; the longest prefix decides which segment a client is in."""
 
@@ -65,6 +72,8 @@ class RawSegment(Raw):
     contact: Annotated[str, read(values.contact)] = Field(
         default="", description="Whom its users ask; without it the organisation's contact."
     )
+    accent: RawAccent | None = Field(default=None, description="Without it the organisation's colour.")
+    logo: Line = Field(default="", description="PNG or SVG file; without it the organisation's.")
     networks: list[Network] = Field(default=[])
     on_failure: Annotated[FailMode, Field(strict=False)] = Field(
         default=FailMode.CLOSED, description="What happens to a request when the filter itself fails."

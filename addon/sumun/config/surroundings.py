@@ -21,5 +21,7 @@ class Surroundings:
     """Lists that rules may name without declaring them."""
     reserved_lists: Collection[str] = ()
     """Ids that no declared list may take."""
+    logos: Mapping[str, bytes] | None = None
+    """What is in each file of a logo that could be read, by its path; None: not checked."""
     at: datetime | None = None
     """Now, to warn of what has ended; None: no such warning."""

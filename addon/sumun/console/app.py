@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sumun.console.hosts import OnlyHosts
+from sumun.console.html import page
 from sumun.console.readiness import Readiness
 
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 """https://prometheus.io/docs/instrumenting/exposition_formats/"""
-
-_INDEX = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<title>Sumun console</title>
-<h1>Sumun console</h1>
-<ul>
-<li><a href="/metrics">/metrics</a>: counters and gauges of this host, for Prometheus</li>
-<li><a href="/readyz">/readyz</a>: does every role answer?</li>
-<li><a href="/healthz">/healthz</a>: does the console live?</li>
-</ul>
-</html>
-"""
 
 _HEADERS = [
     (b"content-security-policy", b"default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
@@ -47,13 +35,17 @@ def application(
     metrics: Callable[[], bytes],
     readiness: Readiness,
     clock: Callable[[], datetime],
+    areas: Sequence[Route] = (),
     hosts: Collection[str] = (),
 ) -> Starlette:
-    """Build the ASGI application; ``metrics`` reads files, so it is called in a thread, one scrape at a time."""
+    """Build the ASGI application; ``metrics`` reads files, so it is called in a thread, one scrape at a time.
+
+    ``areas`` are the pages of its parts, such as ``grants.GrantsPage.routes()``.
+    """
     scraping = asyncio.Lock()
 
     async def index(_: Request) -> Response:
-        return HTMLResponse(_INDEX)
+        return page("index.html.j2", area="/")
 
     async def scrape(_: Request) -> Response:
         async with scraping:
@@ -79,6 +71,7 @@ def application(
             Route("/metrics", scrape),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
+            *areas,
         ],
         middleware=[Middleware(SecureHeaders), Middleware(OnlyHosts, names=hosts)],
     )
@@ -87,7 +80,7 @@ def application(
 
 
 class SecureHeaders:
-    """Adds the security headers to every answer, refusals too."""
+    """Adds the security headers to every answer, refusals too; an answer's own stricter or wider field stays."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -97,7 +90,8 @@ class SecureHeaders:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_HEADERS]
+                given = {name for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(field for field in _HEADERS if field[0] not in given)]
             await send(message)
 
         await self._app(scope, receive, with_headers)

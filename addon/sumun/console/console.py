@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.routing import Route
 
 from sumun.config.settings import Listener, Settings
 from sumun.console.app import application
@@ -43,6 +44,7 @@ class Console:
         metrics_folder: Path,
         probes: Mapping[str, Callable[[], Awaitable[None]]],
         clock: Callable[[], datetime],
+        areas: Sequence[Route] = (),
         hosts: Collection[str] = (),
     ) -> None:
         """Take what it shows; ``probes`` by role, ``hosts`` are names besides addresses that it is reached by."""
@@ -52,6 +54,7 @@ class Console:
             metrics=partial(render, metrics_folder, gauges),
             readiness=Readiness(loaded, probes, clock=clock),
             clock=clock,
+            areas=areas,
             hosts=hosts,
         )
         self._server = _Embedded(_config(app))

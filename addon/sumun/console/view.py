@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
-from sumun.model.rule import Rule
+from sumun.model.rule import Exemption, Rule
 from sumun.model.segment import Segment
 
 
@@ -35,3 +36,7 @@ class LoadedView:
     last_reload_ok: bool = True
     last_success: datetime | None = None
     """When the policy above was loaded."""
+    exemptions: Sequence[Exemption] = ()
+    """Those of the configuration."""
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    """For times that people read and write."""

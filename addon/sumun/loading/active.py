@@ -122,8 +122,10 @@ def _watched(config: Path) -> Iterator[str | Path]:
     yield services
     with suppress(OSError), os.scandir(services) as files:
         yield from sorted(file.path for file in files if file.name.endswith(".yaml"))
-    for _, path in list_files(_outline(_read(config))):
+    named = _outline(_read(config))
+    for _, path in list_files(named):
         yield path
+    yield from named.logos
 
 
 _outline = lru_cache(maxsize=8)(partial(outline, file=""))

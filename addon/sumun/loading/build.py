@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -72,6 +73,7 @@ def build(sources: Sources, *, at: datetime | None = None, compile_lists: Compil
         | {id_: file.sha256 for id_, file in sources.large.items()},
         lists=BUILT_IN,
         reserved_lists=RESERVED,
+        logos={path: b64decode(text) for path, text in sources.logos.items()},
         at=at,
     )
     try:

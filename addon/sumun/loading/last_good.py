@@ -40,7 +40,7 @@ def _begin(sources: Sources) -> bytes:
 def _rest(sources: Sources) -> Iterator[bytes]:
     """Text by text: the encoder lets nobody else in, and a megabyte at once would keep queries waiting."""
     yield f'"config_file": {_text(_identity(sources.config_file))}, "config": {_text(sources.config)}'.encode()
-    for key, texts in (("services", sources.services), ("lists", sources.lists)):
+    for key, texts in (("services", sources.services), ("lists", sources.lists), ("logos", sources.logos)):
         yield f', "{key}": {{'.encode()
         for number, (id_, text) in enumerate(texts.items()):
             yield f"{', ' if number else ''}{_text(id_)}: {_text(text)}".encode()
@@ -56,7 +56,7 @@ def _text(text: str) -> str:
 def restore(config_file: Path, state: Path) -> Sources | None:
     """What was last saved for this configuration file; None where nothing is, or it cannot be trusted."""
     kept = _kept(state)
-    texts = kept.get("services"), kept.get("lists")
+    texts = kept.get("services"), kept.get("lists"), kept.get("logos", {})
     if kept.get("config_file") != _identity(config_file) or not isinstance(kept.get("config"), str):
         return None
     if not all(map(_is_texts, texts)):
@@ -64,7 +64,7 @@ def restore(config_file: Path, state: Path) -> Sources | None:
     large = _large_files(kept.get("large", {}))
     if large is None:
         return None
-    sources = Sources(config_file, kept["config"], kept["services"], kept["lists"], large)
+    sources = Sources(config_file, kept["config"], kept["services"], kept["lists"], large, kept.get("logos", {}))
     return sources if sources.revision == kept.get("revision") else None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from sumun.catalogue.built_in import BUILT_IN, NEVER_BLOCK, RESERVED
 from sumun.config.parse import Outline, outline
 from sumun.config.settings import ListSource
 from sumun.model.fault import OperatorFault
+from sumun.model.logo import MAX_LOGO
 
 _MAX_CONFIG = 4_000_000
 _MAX_SERVICE = 200_000
@@ -47,12 +49,14 @@ class Sources:
     """Text of each list at hand, by the list's id; large ones are not among them."""
     large: Mapping[str, LargeFile] = field(default_factory=dict)
     """Lists that are compiled where they lie, by the list's id."""
+    logos: Mapping[str, str] = field(default_factory=dict)
+    """Each logo that could be read, in base64, by its path."""
 
     @property
     def revision(self) -> str:
         """Twelve hexadecimal digits that change with any text, and with nothing else."""
         digests = {id_: file.sha256 for id_, file in self.large.items()}
-        texts = json.dumps([self.config, self.services, self.lists, digests], sort_keys=True)
+        texts = json.dumps([self.config, self.services, self.lists, digests, self.logos], sort_keys=True)
         return hashlib.sha256(texts.encode()).hexdigest()[:12]
 
 
@@ -62,7 +66,8 @@ def read_sources(config: Path) -> Sources:
     A list whose file is not there is left out: whether that is a fault is for the configuration to say.
     """
     text = _text(config, _MAX_CONFIG, "write one, or name it with `--config`")
-    lists = {source.id: path for source, path in list_files(outline(text, file=str(config))) if path.is_file()}
+    files = outline(text, file=str(config))
+    lists = {source.id: path for source, path in list_files(files) if path.is_file()}
     large = {id_ for id_, path in lists.items() if path.stat().st_size >= LARGE}
     return Sources(
         config_file=config,
@@ -70,7 +75,17 @@ def read_sources(config: Path) -> Sources:
         services=read_services(),
         lists={id_: _text(path, MAX_LIST, "") for id_, path in lists.items() if id_ not in large},
         large={id_: LargeFile(lists[id_], _digest(lists[id_])) for id_ in sorted(large)},
+        logos={str(path): logo for path in files.logos if (logo := _logo(path)) is not None},
     )
+
+
+def _logo(path: Path) -> str | None:
+    """A little more than a logo may have, so that one that is too large is told to be; None: cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return b64encode(file.read(MAX_LOGO + 1)).decode()
+    except OSError:
+        return None
 
 
 def _digest(path: Path) -> str:

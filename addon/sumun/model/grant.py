@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from sumun.model.name import IPAddress
-from sumun.model.rule import IPNetwork
+from sumun.model.rule import Exemption, IPNetwork
 
 
 class GrantKind(StrEnum):
@@ -45,6 +45,14 @@ class Grant:
     """Id of the purpose that was chosen on the page."""
     approver: str = ""
     given: datetime | None = None
+
+    @classmethod
+    def of(cls, exemption: Exemption) -> Grant:
+        """One that the configuration gives."""
+        return cls(
+            exemption.id, GrantKind.EXEMPTION, exemption.until, exemption.service, "", exemption.client,
+            exemption.user, reason=exemption.reason, approver=exemption.approver,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from sumun.model.colour import Accent
+from sumun.model.logo import Logo
 from sumun.model.rule import Action, IPNetwork, Rule
 from sumun.model.text import Text
 
@@ -95,5 +97,9 @@ class Segment:
     """Shown on every page of this segment."""
     contact: str = ""
     """Whom its users ask; empty: the organisation's contact."""
+    accent: Accent | None = None
+    """Colour of its pages; None: the organisation's."""
+    logo: Logo | None = None
+    """None: the organisation's."""
     dns: DnsPolicy = field(default_factory=DnsPolicy)
     proxy: ProxyPolicy = field(default_factory=ProxyPolicy)

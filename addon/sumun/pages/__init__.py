@@ -1,7 +1,7 @@
 """What a person or a program is shown instead of what it asked for: decision in, bytes out.
 
 Rule 1: nothing of the request is reflected but the catalogue's name of the service and, escaped, the host.
-Rule 2: no external asset, no script.
+Rule 2: no external asset. One script of our own, named by its hash, adds a button; every page is whole without it.
 Rule 3: what the script of a website can read says nothing about the organisation, its segments and its rules.
 
     asked      what chooses an answer's form, and the answer       asked.Asked, asked.Page

@@ -29,13 +29,18 @@ def common(content_type: str, story: Story) -> Headers:
     )
 
 
-def for_pages(style_hash: str, *, forms: bool) -> Headers:
-    """A page runs nothing, loads nothing and stands in no frame; a form goes to the filter itself (CSP level 3)."""
-    action = "'self'" if forms else "'none'"
-    policy = (
-        f"default-src 'none'; style-src '{style_hash}'; base-uri 'none'; form-action {action}; frame-ancestors 'none'"
-    )
-    return ("content-security-policy", policy), ("x-frame-options", "DENY")
+def for_pages(style_hash: str, script_hash: str, *, forms: bool, logo: bool) -> Headers:
+    """A page runs our one script, loads nothing and stands in no frame; a form goes to the filter (CSP level 3)."""
+    parts = [
+        "default-src 'none'",
+        f"style-src '{style_hash}'",
+        f"script-src '{script_hash}'",
+        *(["img-src data:"] if logo else []),
+        "base-uri 'none'",
+        f"form-action {"'self'" if forms else "'none'"}",
+        "frame-ancestors 'none'",
+    ]
+    return ("content-security-policy", "; ".join(parts)), ("x-frame-options", "DENY")
 
 
 def for_programs(asked: Asked, story: Story) -> Headers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
@@ -21,17 +22,17 @@ def _resource(name: str) -> str:
     return (files("sumun.pages") / "templates" / name).read_text("utf-8")
 
 
-def _minified(css: str) -> str:
+def minified(css: str) -> str:
     """Without comments, line ends and indentation; what is left means the same."""
     css = re.sub(r"/\*.*?\*/", "", css, flags=re.DOTALL)
     css = re.sub(r"\s+", " ", css)
     return re.sub(r" ?([{};,]) ?", r"\1", css).replace(": ", ":").replace(";}", "}").strip()
 
 
-STYLE = _minified(_resource("page.css"))
+STYLE = minified(_resource("page.css"))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)  # a segment may have a colour of its own
 def style_of(accent: Accent | None) -> str:
     """Our style sheet, with the organisation's colour where it has one; on paper everything stays black."""
     if accent is None:
@@ -40,27 +41,33 @@ def style_of(accent: Accent | None) -> str:
     return f"{STYLE}@media screen{{{light}}}@media screen and (prefers-color-scheme:dark){{{dark}}}"
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=256)  # a segment may have a colour of its own
 def style_hash(accent: Accent | None) -> str:
     """For the Content-Security-Policy: the one style sheet that applies is ours (CSP level 3, 6.7.3.3)."""
     return f"sha256-{b64encode(sha256(style_of(accent).encode()).digest()).decode()}"
 
 
+SCRIPT = _resource("page.js").strip()
+"""Adds the button that copies the incident number; a page is whole without it."""
+SCRIPT_HASH = f"sha256-{b64encode(sha256(SCRIPT.encode()).digest()).decode()}"
+MAX_PAGE = 30_000
+"""Octets; a page that would have more, because the organisation has so much to say, goes without the logo."""
 _GROUP = 4
+_SCRIPT = Markup(SCRIPT)  # noqa: S704 - comes from this package
 _TEMPLATE = Environment(
     autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
 ).from_string(_resource("page.html.j2"))
 
 
 def html(story: Story) -> bytes:
-    """Every text is escaped by the template; our own style sheet alone is taken as it is."""
-    # INVARIANT: the style sheet comes from this package; of the configuration only checked colours are in it.
+    """Every text is escaped by the template; our own style sheet and script alone are taken as they are."""
+    # INVARIANT: both come from this package; of the configuration only checked colours are in the style sheet.
     style = Markup(style_of(story.accent))  # noqa: S704 - see the invariant above
     page = _TEMPLATE.render(
-        story=story, words=story.words, style=style, groups=tuple(groups(story.incident)),
-        reserved=RESERVED, least=MIN_REASON, most=MAX_REASON,
-    )  # fmt: skip
-    return page.encode()
+        story=story, words=story.words, style=style, script=_SCRIPT, groups=tuple(groups(story.incident)),
+        logo=story.logo.uri if story.logo else "", reserved=RESERVED, least=MIN_REASON, most=MAX_REASON,
+    ).encode()  # fmt: skip
+    return page if len(page) < MAX_PAGE or story.logo is None else html(replace(story, logo=None))
 
 
 def groups(incident: str) -> Iterator[str]:

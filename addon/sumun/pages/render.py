@@ -14,7 +14,7 @@ from sumun.pages import headers
 from sumun.pages.api import api_error, calls_api
 from sumun.pages.asked import Asked, Failure, Page
 from sumun.pages.form import Form, asset_type, form_of
-from sumun.pages.html import html, style_hash
+from sumun.pages.html import SCRIPT_HASH, html, style_hash
 from sumun.pages.language import negotiate
 from sumun.pages.offer import Offer, Result
 from sumun.pages.sentences import message, plain_text
@@ -45,25 +45,40 @@ def render(  # noqa: PLR0913 - each is said by name
     the event, ``at`` aware. Total: hostile text is cleaned and escaped, a decision that lets through is told as a
     block. Status 403; 204 for a CORS preflight.
     """
-    case = Case(asked, organisation, incident, at)
+    case = Case.of(asked, organisation, incident, at, segment)
     language = negotiate(asked.accept_language, LANGUAGES)
-    story = tell_decision(case, language, decision, segment=segment, data_exposed=data_exposed, offer=offer)
+    story = tell_decision(case, language, decision, data_exposed=data_exposed, offer=offer)
     return _page(asked, story, decision.service)
 
 
-def render_failure(asked: Asked, *, kind: Failure, organisation: Organisation, incident: str, at: datetime) -> Page:
+def render_failure(
+    asked: Asked,
+    *,
+    kind: Failure,
+    organisation: Organisation,
+    incident: str,
+    at: datetime,
+    segment: Segment | None = None,
+) -> Page:
     """Answer a request that no rule forbids and that was not passed on all the same: status 400, 403 or 502."""
     language = negotiate(asked.accept_language, LANGUAGES)
-    story = tell_failure(Case(asked, organisation, incident, at), language, kind)
+    story = tell_failure(Case.of(asked, organisation, incident, at, segment), language, kind)
     return _page(asked, story, None)
 
 
 def render_result(
-    asked: Asked, *, kind: Result, back: str, organisation: Organisation, incident: str, at: datetime
+    asked: Asked,
+    *,
+    kind: Result,
+    back: str,
+    organisation: Organisation,
+    incident: str,
+    at: datetime,
+    segment: Segment | None = None,
 ) -> Page:
     """Answer a form that was sent; ``back`` is a path on the same site, or empty."""
     language = negotiate(asked.accept_language, LANGUAGES)
-    story = tell_result(Case(asked, organisation, incident, at), language, kind, back)
+    story = tell_result(Case.of(asked, organisation, incident, at, segment), language, kind, back)
     return _page(asked, story, None)
 
 
@@ -77,7 +92,7 @@ def _in_form(form: Form, asked: Asked, story: Story, service: Service | None) ->
     match form:
         case Form.PAGE:
             fields = headers.common("text/html; charset=utf-8", story) + headers.for_pages(
-                style_hash(story.accent), forms=story.offer is not None
+                style_hash(story.accent), SCRIPT_HASH, forms=story.offer is not None, logo=story.logo is not None
             )
             return Page(story.status, fields, html(story))
         case Form.PREFLIGHT:

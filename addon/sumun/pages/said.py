@@ -11,6 +11,8 @@ from sumun.pages.offer import MAX_REASON, MIN_REASON, Purpose
 _UNFIT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffd\ud800-\udfff]")
 """Controls and what reorders text: nobody types them, and a log or a terminal should never meet them."""
 _FIELDS = 8
+MAX_NAME = 120
+"""Characters of a person's name."""
 
 
 class BadText(ValueError):
@@ -42,6 +44,14 @@ def reason(text: str) -> str:
         raise BadText
     line = " ".join(text.split())
     if not MIN_REASON <= len(line) <= MAX_REASON:
+        raise BadText
+    return line
+
+
+def name(text: str) -> str:
+    """Who somebody says they are, on one line; raises BadText."""
+    line = text.strip()
+    if not 2 <= len(line) <= MAX_NAME or _UNFIT.search(line) or "\n" in line or "\t" in line:
         raise BadText
     return line
 

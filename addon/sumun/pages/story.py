@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from sumun.model.colour import Accent
 from sumun.model.decision import Decision
+from sumun.model.logo import Logo
 from sumun.model.organisation import Organisation
 from sumun.model.rule import Action, Rule
 from sumun.model.segment import Segment
@@ -108,6 +109,7 @@ class Story:
     own_notice: tuple[str, ...] = ()
     """What the segment tells its users on every page."""
     accent: Accent | None = None
+    logo: Logo | None = None
     back: str = ""
     """Path on the same site to go back to."""
 
@@ -126,8 +128,16 @@ class Case:
 
     asked: Asked
     organisation: Organisation
+    """As the users of the segment know it."""
     incident: str
     at: datetime
+    segment: Segment | None = None
+    """None: a client of no segment, or one whose segment nobody could find."""
+
+    @classmethod
+    def of(cls, asked: Asked, organisation: Organisation, incident: str, at: datetime, segment: Segment | None) -> Case:
+        """With what the segment says in place of the organisation."""
+        return cls(asked, organisation.within(segment), incident, at, segment)
 
 
 def tell_decision(
@@ -135,14 +145,11 @@ def tell_decision(
     language: str,
     decision: Decision,
     *,
-    segment: Segment | None,
     data_exposed: DataExposed,
     offer: Offer | None = None,
 ) -> Story:
     """Tell a decision that does not let through; any other is told as a block, which is never a pass."""
-    if segment and segment.contact:
-        case = replace(case, organisation=replace(case.organisation, contact=segment.contact))
-    words = LANGUAGES[language]
+    segment, words = case.segment, LANGUAGES[language]
     talk = _talk(decision.action, words)
     service = clean(decision.service.title.within(language) or decision.service.id, _NAME) if decision.service else ""
     rule = decision.rule or Rule(id="", action=decision.action)
@@ -162,7 +169,6 @@ def tell_decision(
         next=words.questions if can_pass else _ask(case, words),
         why=own or (words.reasons[decision.reason],),
         quoted=bool(own),
-        own_notice=paragraphs(segment.notice.within(language), _REASON) if segment else (),
         notice="" if can_pass or not held else words.no_passing_on,
         elsewhere=words.elsewhere.format(address=there) if there else "",
         offer=offer if offer and offer.available else None,
@@ -237,7 +243,9 @@ def _placed(told: Story, case: Case, service: str) -> Story:
         told,
         incident=incident,
         host=host,
+        own_notice=paragraphs(case.segment.notice.within(told.language), _REASON) if case.segment else (),
         accent=case.organisation.accent,
+        logo=case.organisation.logo,
         organisation=clean(case.organisation.name.within(told.language), _NAME),
         contact=contact,
         facts=(*told.facts, _moment(words, words.time_label, case.at)),

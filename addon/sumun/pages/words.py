@@ -87,6 +87,8 @@ class Words:
     mail_body: str
     contact: str
     incident: str
+    copy_button: str
+    copied: str
     details: str
     rule: str
     reference: str

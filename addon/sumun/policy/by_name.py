@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Protocol
 
 from sumun.model.decision import Decision, Outcome, Reason
 from sumun.model.name import DomainName
@@ -18,12 +19,20 @@ from sumun.policy.engine import Policy
 from sumun.policy.verdicts import strictness
 
 
-def decide_name(policy: Policy, request: AccessRequest, *, at: datetime) -> Outcome:
+class Decides(Protocol):
+    """The policy, or whoever remembers what it said."""
+
+    def decide(self, request: AccessRequest, *, at: datetime) -> Outcome:
+        """Never raises."""
+        ...
+
+
+def decide_name(policy: Decides, request: AccessRequest, *, at: datetime) -> Outcome:
     """Decide on the host that is asked for and on the one that it shows, if it is a copy: the stricter answer holds."""
     return strictest_reading(policy, request, at=at)[1]
 
 
-def strictest_reading(policy: Policy, request: AccessRequest, *, at: datetime) -> tuple[AccessRequest, Outcome]:
+def strictest_reading(policy: Decides, request: AccessRequest, *, at: datetime) -> tuple[AccessRequest, Outcome]:
     """The same, with the request that was answered so."""
     outcome = policy.decide(request, at=at)
     copied = None if request.name is None else copied_by_name(request.name)

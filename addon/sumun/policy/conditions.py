@@ -41,6 +41,8 @@ class CompiledRule:
     rule: Rule
     domains: DomainIndex[None] | None
     models: re.Pattern[str] | None
+    service_test: Callable[[Service | None], bool] | None
+    """All conditions on the service as one; None: there are none."""
     grant: Grant | None = None
     """What this rule stands for, where it was granted while the filter runs."""
     passed: Rule | None = None
@@ -52,7 +54,7 @@ class CompiledRule:
         when = rule.when
         domains = None if when.domains is None else DomainIndex((pattern, None) for pattern in when.domains)
         models = None if when.models is None else re.compile("|".join(map(translate, when.models)), re.IGNORECASE)
-        return cls(rule, domains, models)
+        return cls(rule, domains, models, service_condition(rule))
 
 
 def missing(rule: CompiledRule, request: AccessRequest, facts: Facts) -> Missing:
@@ -74,8 +76,8 @@ def _answers(rule: CompiledRule, request: AccessRequest, facts: Facts) -> Iterat
         yield _settled(request.name is not None and rule.domains.covers(request.name))
     if when.lists is not None:
         yield _settled(not when.lists.isdisjoint(facts.lists))
-    if test := _service_test(rule.rule):
-        yield _of_service(facts, test)
+    if rule.service_test is not None:
+        yield _of_service(facts, rule.service_test)
     yield from _inner_answers(rule, request)
 
 
@@ -115,7 +117,7 @@ def _of_service(facts: Facts, test: Callable[[Service | None], bool]) -> Missing
     return frozenset({Facet.PATH})
 
 
-def _service_test(rule: Rule) -> Callable[[Service | None], bool] | None:
+def service_condition(rule: Rule) -> Callable[[Service | None], bool] | None:
     """All conditions on the service as one test, so that they are asked of the same service.
 
     A rule that looks inside requests and names no destination means the catalogue's services only: a

@@ -59,14 +59,15 @@ class DomainIndex[T]:
         literal: list[list[T]] = []
         globs: list[T] = []
         wider: list[list[T]] = []
-        for suffix in name.suffixes():
-            if not (node := self._nodes.get(suffix)):
-                continue
-            if suffix == name.text:
-                literal = [node.exact, node.suffix]
-            else:
-                wider.append(node.suffix)
-            globs += [value for regex, value in node.globs if regex.fullmatch(name.text)]
+        suffix = name.text
+        while suffix:  # for every name that anybody asks for, so without a generator between
+            if node := self._nodes.get(suffix):
+                if suffix == name.text:
+                    literal = [node.exact, node.suffix]
+                else:
+                    wider.append(node.suffix)
+                globs += [value for regex, value in node.globs if regex.fullmatch(name.text)]
+            suffix = suffix.partition(".")[2]
         return [group for group in (*literal, globs, *wider) if group]
 
     def covers(self, name: DomainName) -> bool:

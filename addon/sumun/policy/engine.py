@@ -202,9 +202,12 @@ def _scan(rules: Iterable[CompiledRule], request: AccessRequest, facts: Facts, a
     return seen.result(None)
 
 
+_DEFAULTS = {action: Rule(id="", action=action) for action in Action}
+
+
 def default_rule(segment: Segment) -> Rule:
     """The segment's default as a rule, without an id."""
-    return Rule(id="", action=segment.default)
+    return _DEFAULTS[segment.default]
 
 
 def _rule_of(settled: CompiledRule | None) -> Rule | None:

@@ -17,7 +17,7 @@ from sumun.model.request import AccessRequest, Unknown
 from sumun.model.rule import Action, Conditions, Exemption, IPNetwork, Mode, Rule
 from sumun.model.schedule import Schedule
 from sumun.model.text import Text
-from sumun.policy.conditions import CompiledRule
+from sumun.policy.conditions import CompiledRule, service_condition
 
 _PASSED_BY = {Action.WARN: GrantKind.ACKNOWLEDGEMENT, Action.JUSTIFY: GrantKind.JUSTIFICATION}
 
@@ -161,7 +161,7 @@ def _narrowed(candidate: CompiledRule, grant: Grant) -> CompiledRule:
         rule, id=f"{grant.kind}:{grant.id}", action=Action.ALLOW, when=when,
         schedule=replace(rule.schedule, until=until),
     )  # fmt: skip
-    return replace(candidate, rule=passing, grant=grant, passed=rule)
+    return replace(candidate, rule=passing, service_test=service_condition(passing), grant=grant, passed=rule)
 
 
 def _earlier(one: datetime | None, other: datetime) -> datetime:

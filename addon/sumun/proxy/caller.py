@@ -9,13 +9,14 @@ from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
 from functools import lru_cache
 from ipaddress import ip_address
+from time import monotonic
 from types import coroutine
 from typing import Any
 
 from sumun.model.name import IPAddress, plain
 from sumun.proxy.destination import Destination
 from sumun.proxy.opening import LIMIT, Unreadable
-from sumun.proxy.watch import READ, Watch
+from sumun.proxy.watch import HEARD, LAST, Watch
 
 type Attend = Callable[[Caller], Coroutine[Any, Any, None]]
 
@@ -93,7 +94,7 @@ class Caller:
         It is the regular look of ``expire`` that ends the waiting: a timer for every connection would cost more than
         most connections.
         """
-        self._deadline = asyncio.get_running_loop().time() + within
+        self._deadline = monotonic() + within
         try:
             await _turn()
         finally:
@@ -101,25 +102,26 @@ class Caller:
 
     async def read[T](self, parse: Callable[[bytes], T | None], *, within: float) -> T:
         """Wait until ``parse`` makes something of what was said; raises Unreadable, or TimeoutError after seconds."""
-        result = parse(self._said)
+        result = parse(self._said) if self._said else None
         return await self._wait_for(parse, within) if result is None else result
 
     async def _wait_for[T](self, parse: Callable[[bytes], T | None], within: float) -> T:
-        self._deadline = asyncio.get_running_loop().time() + within
+        self._deadline = monotonic() + within
         try:
-            while (result := parse(self._said)) is None:
+            while True:
                 if self.ended or len(self._said) >= LIMIT:
                     raise Unreadable("the client stopped short" if self.ended else "the client never came to the point")
                 if not self._has_spoken_before():
                     self._listen()
                     self._waiting = True
                     await _turn()
+                if (result := parse(self._said)) is not None:
+                    return result
         finally:
             self._deadline, self._waiting = math.inf, False
-        return result
 
     def expire(self, now: float) -> None:
-        """End the waiting if its time is over."""
+        """End the waiting if its time is over; takes the clock of ``monotonic``, which is asyncio's too."""
         if now > self._deadline:
             self._advance(self._course.throw, TimeoutError())
 
@@ -189,11 +191,13 @@ class Caller:
     def _listen(self) -> None:
         if not self._watched:
             self._watched = True
-            self.watch.add(self._fd, READ, self._on_events)
+            self.watch.add(self._fd, HEARD, self._on_events)
 
-    def _on_events(self, _: int) -> None:
+    def _on_events(self, events: int) -> None:
         """Keep what comes while nobody waits for it, too; a client that talks on without being asked is not read."""
         self._receive()
+        if events & LAST and not self.ended:
+            self._receive()
         if self.ended or len(self._said) >= LIMIT:
             self._watched = False
             self.watch.drop(self._fd)

@@ -6,6 +6,7 @@ import re
 from ipaddress import IPv6Address
 
 from mitmproxy import http
+from mitmproxy.net.http.status_codes import RESPONSES
 
 from sumun.model.name import DomainName, IPAddress
 from sumun.model.rule import Rule
@@ -16,12 +17,12 @@ _PORT = re.compile(r":[0-9]+\Z", re.ASCII)
 
 def response(page: Page) -> http.Response:
     """Take a page as it is; nothing else is added but its length."""
-    headers = http.Headers([(name.encode(), value.encode()) for name, value in page.headers])
-    headers["content-length"] = str(len(page.body))
-    made = http.Response.make(page.status, page.body, headers)
-    if page.status == 204:
-        del made.headers["content-length"]  # RFC 9110, 8.6
-    return made
+    fields = [(name.encode(), value.encode()) for name, value in page.headers]
+    if page.status != 204:  # RFC 9110, 8.6
+        fields.append((b"content-length", b"%d" % len(page.body)))
+    reason = RESPONSES.get(page.status, "").encode()
+    # `Response.make` writes the fields three times over: half as long again as all of this
+    return http.Response(b"HTTP/1.1", page.status, reason, http.Headers(fields), page.body, None, 0.0, 0.0)
 
 
 def bare(flow: http.HTTPFlow, status: int, text: str) -> None:

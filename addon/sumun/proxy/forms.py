@@ -23,6 +23,7 @@ from sumun.model.name import DomainName, IPAddress, plain
 from sumun.model.organisation import Organisation
 from sumun.model.request import AccessRequest
 from sumun.model.rule import Action
+from sumun.model.segment import Segment
 from sumun.pages import said
 from sumun.pages.asked import Asked, Page
 from sumun.pages.offer import RESERVED, Answer, Ask, Offer, Result
@@ -57,7 +58,15 @@ class ResultPages(Protocol):
     """Shows what came of a form."""
 
     def __call__(
-        self, asked: Asked, *, kind: Result, back: str, organisation: Organisation, incident: str, at: datetime
+        self,
+        asked: Asked,
+        *,
+        kind: Result,
+        back: str,
+        organisation: Organisation,
+        incident: str,
+        at: datetime,
+        segment: Segment | None,
     ) -> Page:
         """Make the answer; all of ``asked`` is hostile text."""
         ...
@@ -269,8 +278,9 @@ class Forms:
 
     def _page(self, flow: http.HTTPFlow, kind: Result, incident: str, at: datetime, back: str) -> http.Response:
         page = self._pages(
-            translate.asked(flow), kind=kind, back=back, organisation=self._organisation(), incident=incident, at=at
-        )
+            translate.asked(flow), kind=kind, back=back, organisation=self._organisation(), incident=incident, at=at,
+            segment=self._teller.policy().segment_of(plain(translate.client_address(flow))),
+        )  # fmt: skip
         return enforce.response(page)
 
 

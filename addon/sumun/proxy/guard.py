@@ -11,12 +11,18 @@ import errno
 import logging
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
+from types import CoroutineType
 from typing import Any, Literal
 
 from mitmproxy import ctx
+from mitmproxy.addonmanager import traverse
 from mitmproxy.connection import Address
+from mitmproxy.exceptions import AddonHalt
+from mitmproxy.master import Master
 from mitmproxy.proxy import layers
+from mitmproxy.proxy.commands import StartHook
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler, ServerInstance, ServerManager
@@ -38,6 +44,10 @@ _ACCEPTED = 64
 """Connections accepted in a row, before others have their turn."""
 _PAUSE = 0.5
 """Seconds without accepting where the system has no room for more."""
+
+
+type _Hook = Callable[[Any], object]
+"""What an addon does at one kind of event; it may be a coroutine function."""
 
 
 class GuardMode(ProxyMode):
@@ -62,6 +72,7 @@ class GuardInstance(ServerInstance[GuardMode]):
     reuse_port: bool = False
     leading: Leading | None = None
     """For connections that the firewall leads here."""
+    _hooks: dict[str, tuple[_Hook, ...]]
     _listening: socket.socket | None = None
     _here: IPAddress | None = None
     """Where clients arrive, if it can be one address only: then no connection need be asked."""
@@ -90,6 +101,7 @@ class GuardInstance(ServerInstance[GuardMode]):
     async def _start(self) -> None:
         host, port = self.mode.listen_host(""), self.mode.listen_port(0)
         self._listening = listener(str(host), port or 0, self.leading, reuse_port=self.reuse_port)
+        self._hooks = {}
         here = plain_address(self._listening.getsockname()[0])
         self._here = None if here.is_unspecified or self.leading else here
         self.watch.add(self._listening.fileno(), READ, self._accept)
@@ -106,9 +118,10 @@ class GuardInstance(ServerInstance[GuardMode]):
         listening = self._listening
         if listening is None:
             return
+        family = listening.family
         for _ in range(_ACCEPTED):
             try:
-                sock, address = _accepted(listening)
+                sock, address = _accepted(listening, family)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -157,7 +170,7 @@ class GuardInstance(ServerInstance[GuardMode]):
         one it speaks to us, or its Host header tells where to.
         """
         reader, writer = await _streams(caller)
-        handler = _Handler(reader, writer, self.mode)
+        handler = _Handler(reader, writer, self.mode, self._hooks)
         context = handler.layer.context
         context.client.peername = (str(caller.client), *context.client.peername[1:])  # as a parent told, maybe
         if destination:
@@ -176,11 +189,38 @@ class GuardInstance(ServerInstance[GuardMode]):
 class _Handler(ProxyConnectionHandler):
     """Ends a connection on which mitmproxy's layers failed.
 
-    They would log a traceback and leave the client waiting: request trailers, which are not implemented, do that.
+    They would log a traceback and leave the client waiting.
     """
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mode: GuardMode) -> None:
+    def __init__(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        mode: GuardMode,
+        hooks: dict[str, tuple[_Hook, ...]],
+    ) -> None:
         super().__init__(ctx.master, reader, writer, ctx.options, mode)  # type: ignore[no-untyped-call] # mitmproxy leaves it so
+        self._hooks = hooks
+
+    async def handle_hook(self, hook: StartHook) -> None:
+        """Call the addons that have this hook.
+
+        mitmproxy looks for them anew at every hook of every request, and again for its hook ``update``, which was a
+        sixth of a block page. Here they stay the same, and none of them holds a flow up.
+        """
+        calls = self._hooks.get(hook.name)
+        if calls is None:
+            calls = self._hooks[hook.name] = _calls(self.master, hook.name)
+        with self.timeout_watchdog.disarm():
+            (data,) = hook.args()
+            for call in calls:
+                try:
+                    if isinstance(waiting := call(data), CoroutineType):
+                        await waiting
+                except AddonHalt:
+                    break
+                except Exception:
+                    logger.exception("a hook failed")
 
     def log(self, message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
         if level < logging.ERROR:
@@ -190,6 +230,12 @@ class _Handler(ProxyConnectionHandler):
         writer = self.transports[self.client].writer if self.client in self.transports else None
         if isinstance(writer, asyncio.StreamWriter):
             writer.transport.abort()
+
+
+def _calls(master: Master, name: str) -> tuple[_Hook, ...]:
+    """The hooks of this name, in the order of the addons, each before its children."""
+    found = (getattr(addon, name, None) for addon in traverse(master.addons.chain))
+    return tuple(call for call in found if call)
 
 
 async def _streams(caller: Caller) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -204,9 +250,9 @@ async def _streams(caller: Caller) -> tuple[asyncio.StreamReader, asyncio.Stream
     return reader, asyncio.StreamWriter(caller.transport, protocol, reader, loop)
 
 
-def _accepted(listening: socket.socket) -> tuple[socket.SocketType, tuple[str, int]]:
+def _accepted(listening: socket.socket, family: int) -> tuple[socket.SocketType, tuple[str, int]]:
     """Accept without the standard library's wrapper, which asks the kernel for what is known."""
     fd, address = listening._accept()  # type: ignore[attr-defined] # what socket.accept itself calls
-    sock = socket.SocketType(listening.family, listening.type, listening.proto, fd)
+    sock = socket.SocketType(family, socket.SOCK_STREAM, 0, fd)
     sock.setblocking(False)
     return sock, address

@@ -55,7 +55,16 @@ _OF_THE_HOST = frozenset({Problem.MISDIRECTED, Problem.DNS_OVER_HTTPS})
 class FailurePages(Protocol):
     """Shows why there is no answer though no rule forbids one."""
 
-    def __call__(self, asked: Asked, *, kind: Failure, organisation: Organisation, incident: str, at: datetime) -> Page:
+    def __call__(
+        self,
+        asked: Asked,
+        *,
+        kind: Failure,
+        organisation: Organisation,
+        incident: str,
+        at: datetime,
+        segment: Segment | None,
+    ) -> Page:
         """Make the answer; all of ``asked`` is hostile text."""
         ...
 
@@ -135,8 +144,9 @@ class HttpPoint:
         kind = Failure.UPSTREAM_CERTIFICATE if badly_signed else Failure.UPSTREAM_UNREACHABLE
         try:
             page = self.failure_pages(
-                translate.asked(flow), kind=kind, organisation=self.organisation(), incident="", at=self.teller.clock()
-            )
+                translate.asked(flow), kind=kind, organisation=self.organisation(), incident="",
+                at=self.teller.clock(), segment=self.teller.policy().segment_of(translate.client_address(flow)),
+            )  # fmt: skip
             return enforce.response(page)
         except Exception:
             logger.exception("making a page failed")
@@ -210,8 +220,9 @@ class HttpPoint:
         incident = self._tell(case, verdict, DataExposed.NONE)
         try:
             page = self.failure_pages(
-                translate.asked(case.flow), kind=kind, organisation=self.organisation(), incident=incident, at=case.at
-            )
+                translate.asked(case.flow), kind=kind, organisation=self.organisation(), incident=incident, at=case.at,
+                segment=case.segment,
+            )  # fmt: skip
             case.flow.response = enforce.response(page)
         except Exception:
             logger.exception("making a page failed")

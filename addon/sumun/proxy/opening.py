@@ -6,9 +6,10 @@ Pure: bytes in, meaning out. ``None`` asks for more bytes; ``Unreadable`` says t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import struct
 from enum import Enum, auto
 from functools import lru_cache
+from typing import NamedTuple
 
 from sumun.model.name import DomainName, InvalidName, IPAddress, parse_host
 from sumun.proxy.destination import Destination
@@ -20,6 +21,8 @@ _METHOD = re.compile(rb"[A-Za-z][A-Za-z_-]{0,31} ")
 _METHOD_SO_FAR = re.compile(rb"[A-Za-z][A-Za-z_-]{0,31}")
 _REQUEST_LINE = re.compile(rb"CONNECT ([!-~]{1,512}) HTTP/1\.[01]", re.IGNORECASE)
 _PLAIN_NAME = re.compile(rb"[A-Za-z0-9_.:-]+")
+_RECORD = struct.Struct(">BBxH").unpack_from
+_EXTENSION = struct.Struct(">HH").unpack_from
 _AUTHORITY = re.compile(r"(\[[^][]*\]|[^][:@/?#\\]+)(?::([0-9]{1,5}))?", re.ASCII)
 
 
@@ -37,8 +40,7 @@ class Kind(Enum):
     OTHER = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Connect:
+class Connect(NamedTuple):
     """A CONNECT request (RFC 9110, 9.3.6)."""
 
     destination: Destination
@@ -46,8 +48,7 @@ class Connect:
     """Octets that it took."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClientHello:
+class ClientHello(NamedTuple):
     """What a ClientHello tells the gate."""
 
     server_name: DomainName | IPAddress | None
@@ -58,6 +59,8 @@ def kind(data: bytes) -> Kind | None:
     """Tell what begins here; the prior-knowledge preface of HTTP/2 is OTHER, for no page can be shown there."""
     if not data:
         return None
+    if data.startswith(b"CONNECT "):
+        return Kind.CONNECT
     if data[0] == 0x16:
         return None if len(data) < 2 else Kind.TLS if data[1] == 0x03 else Kind.OTHER
     if data[0] == 0x05:
@@ -73,7 +76,12 @@ def connect(data: bytes) -> Connect | None:
     end = data.find(b"\r\n\r\n")
     if end < 0:
         return None
-    line = data[: data.find(b"\r\n")]
+    return Connect(_requested(data[: data.find(b"\r\n")]), end + 4)
+
+
+@lru_cache(maxsize=8192)
+def _requested(line: bytes) -> Destination:
+    """What the first line of a CONNECT asks for; the same few come again and again, and what is none is not kept."""
     request = _REQUEST_LINE.fullmatch(line)
     if request is None:
         raise Unreadable("the CONNECT request is malformed")
@@ -83,7 +91,7 @@ def connect(data: bytes) -> Connect | None:
         raise Unreadable(str(error)) from None
     if port is None:
         raise Unreadable("CONNECT needs a port")
-    return Connect(Destination(host, port), end + 4)
+    return Destination(host, port)
 
 
 def request_line(data: bytes) -> bytes | None:
@@ -109,7 +117,7 @@ def client_hello(data: bytes) -> ClientHello | None:
         return None
     try:
         return ClientHello(_server_name(message))
-    except IndexError:
+    except (IndexError, struct.error):
         raise Unreadable("the ClientHello is cut short") from None
 
 
@@ -118,24 +126,24 @@ def _handshake(data: bytes) -> bytes | None:
     body = b""
     at = 0
     while len(data) >= at + 5:
-        size = data[at + 3] << 8 | data[at + 4]
-        if data[at] != 0x16 or data[at + 1] != 0x03 or not 0 < size <= 0x4000:
+        type_, major, size = _RECORD(data, at)
+        if type_ != 0x16 or major != 0x03 or not 0 < size <= 0x4000:
             raise Unreadable("the TLS record is malformed")
-        body += data[at + 5 : at + 5 + size]
-        if body[:1] not in (b"", b"\x01"):
+        at += 5
+        body += data[at : at + size]
+        if body and body[0] != 1:
             raise Unreadable("the first TLS message is no ClientHello")
         if len(body) >= 4 and len(body) >= (end := 4 + int.from_bytes(body[1:4])):
             if len(body) > end:
                 raise Unreadable("a TLS message follows the ClientHello in its record")
             return body[4:]
-        at += 5 + size
+        at += size
     return None
 
 
 def _server_name(hello: bytes) -> DomainName | IPAddress | None:
-    """Walk over the fields of a ClientHello; IndexError where one ends too early."""
-    at = 2 + 32  # version, random
-    at += 1 + hello[at]  # session id
+    """Walk over the fields of a ClientHello; IndexError or struct.error where one ends too early."""
+    at = 35 + hello[34]  # version, random, session id
     at += 2 + (hello[at] << 8 | hello[at + 1])  # cipher suites
     at += 1 + hello[at]  # compression methods
     if at == len(hello):
@@ -144,20 +152,20 @@ def _server_name(hello: bytes) -> DomainName | IPAddress | None:
     at += 2
     if end != len(hello):
         raise Unreadable("the extensions do not end with the ClientHello")
-    found: list[bytes] = []
+    found: bytes | None = None
     while at < end:
-        body = at + 4
-        after = body + (hello[at + 2] << 8 | hello[at + 3])
-        if after > end:
-            raise IndexError
-        if hello[at] == hello[at + 1] == 0:  # server_name, RFC 6066, 3
-            found.append(hello[body:after])
-        at = after
-    if len(found) > 1:
-        raise Unreadable("the ClientHello has two server name extensions")
-    return _single_name(found[0]) if found else None
+        type_, size = _EXTENSION(hello, at)
+        at += 4 + size
+        if type_ == 0:  # server_name, RFC 6066, 3
+            if found is not None:
+                raise Unreadable("the ClientHello has two server name extensions")
+            found = hello[at - size : at]
+    if at > end:
+        raise IndexError
+    return None if found is None else _single_name(found)
 
 
+@lru_cache(maxsize=8192)
 def _single_name(extension: bytes) -> DomainName | IPAddress:
     """Take exactly one plain name: what two servers might read differently, nobody can decide on."""
     name = extension[5:]

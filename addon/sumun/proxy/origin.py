@@ -7,14 +7,15 @@ import errno
 import os
 import socket
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from time import monotonic
 
 from sumun.model.name import IPAddress
 from sumun.proxy.caller import Caller
 from sumun.proxy.destination import Destination, Vetting, usable
 from sumun.proxy.ports import Resolver
-from sumun.proxy.watch import BROKEN, HUNG_UP, WRITE
+from sumun.proxy.watch import BROKEN, HUNG_UP, READ, STREAM
 from sumun.upstream.errors import UpstreamError
 
 DIAL_TIME = 8.0
@@ -23,13 +24,26 @@ DIALS = 3
 """Addresses of one name that are tried."""
 VETTED = 8192
 """Answers of the vetting that are remembered."""
+LIFE = 1.0
+"""Seconds for which a name is not resolved again, whatever its answer allows: a browser opens several connections at
+once, and to ask four layers down to the cache of answers costs more than to look here."""
 PATIENCE = 0.25
 """Seconds until the next address is tried beside those that have not answered (RFC 8305, 8: 250 ms)."""
 _STREAM = socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 
 
-type _Vetted = tuple[tuple[IPAddress, ...], IPAddress | None, tuple[IPAddress, ...], str]
-"""Addresses found, where the client reached us, addresses that may be dialled, and why the others may not."""
+@dataclass(slots=True)
+class _Vetted:
+    """What the vetting said of a destination."""
+
+    found: tuple[IPAddress, ...]
+    here: IPAddress | None
+    good: tuple[IPAddress, ...]
+    """Those that may be dialled."""
+    why: str
+    """Why the others may not."""
+    until: float = 0.0
+    """When its name has to be resolved again, on the clock of ``monotonic``."""
 
 
 class NoWay(Exception):
@@ -51,7 +65,7 @@ class Origins:
         self._resolver = resolver
         self._vetting = vetting
         self._vetted: dict[Destination, _Vetted] = {}
-        """What the vetting said last of each; it depends on nothing else than is written there."""
+        """What the vetting said last of each, which depends on nothing else than is written there."""
 
     def protect(self, listeners: Iterable[tuple[IPAddress, int]]) -> None:
         """Never dial these either: listeners that were opened on a port of the system's choice."""
@@ -60,16 +74,19 @@ class Origins:
 
     async def addresses(self, destination: Destination, *, here: IPAddress | None = None) -> tuple[IPAddress, ...]:
         """The addresses that may be dialled, at least one; raises NoWay."""
-        found = await self._resolved(destination)
         known = self._vetted.get(destination)
-        if known is None or known[0] != found or known[1] != here:
+        if known and known.good and monotonic() < known.until and known.here == here:
+            return known.good
+        found = await self._resolved(destination)
+        if known is None or known.found != found or known.here != here:
             if len(self._vetted) >= VETTED:
                 self._vetted.clear()
-            known = found, here, *usable(self._vetting, found, destination.port, here=here)
+            known = _Vetted(found, here, *usable(self._vetting, found, destination.port, here=here))
             self._vetted[destination] = known
-        if known[2]:
-            return known[2]
-        raise Forbidden(known[3]) if found else Unreachable(f"`{destination.host}`: {known[3]}")
+        known.until = monotonic() + LIFE
+        if known.good:
+            return known.good
+        raise Forbidden(known.why) if found else Unreachable(f"`{destination.host}`: {known.why}")
 
     @property
     def has_internal(self) -> bool:
@@ -156,7 +173,7 @@ class _Dialling:
             self._fail(sock, error)
             return False
         self._pending.append(sock)
-        self._watch.add(sock.fileno(), WRITE, partial(self._look, sock))
+        self._watch.add(sock.fileno(), STREAM, partial(self._look, sock))
         return True
 
     def _look(self, sock: socket.SocketType, events: int) -> None:
@@ -172,6 +189,8 @@ class _Dialling:
             self._next()
         else:
             self.connected = sock
+            if events & READ:  # a server that speaks first has done so already
+                self._watch.again(sock.fileno())
         if self.connected or not self._pending:
             self._caller.go_on()
 

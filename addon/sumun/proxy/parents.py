@@ -63,7 +63,7 @@ def forwarded_in(head: bytes, trusted: tuple[IPNetwork, ...]) -> IPAddress | Non
 
 def is_parent(address: IPAddress, trusted: tuple[IPNetwork, ...]) -> bool:
     """Whether its word counts."""
-    return any(address in network for network in trusted)
+    return bool(trusted) and any(address in network for network in trusted)
 
 
 def _text(data: bytes) -> Header | None:

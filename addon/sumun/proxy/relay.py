@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-from sumun.proxy.watch import BROKEN, HUNG_UP, NOTHING, READ, WRITE, Watch
+from sumun.proxy.watch import BROKEN, LAST, READ, WRITE, Watch
 
 INTERVAL = 30.0
 """Seconds between looks at all tunnels; their limits are counted in these."""
@@ -43,7 +43,7 @@ class Tunnel:
     def start(self, said: bytes) -> None:
         """Pass on what the client has said so far, then everything."""
         for end in (self._client, self._origin):
-            end.watch.take(end.fd, READ, end.on_events)
+            end.watch.take(end.fd, end.on_events)
         if said:
             self._origin.push(memoryview(said))
 
@@ -61,7 +61,7 @@ class Tunnel:
         """Close both sides."""
         self._on_closed(self)
         for end in (self._client, self._origin):
-            end.interest = NOTHING
+            end.ended = end.lost = True  # a handler may still be at work
             end.watch.forget(end.fd)
             end.sock.close()
         # no circle is left for the garbage collector; an end may still look at itself
@@ -72,9 +72,11 @@ class _End:
     """One end of a tunnel; what it receives goes to its peer.
 
     INVARIANT: while the peer has a backlog, this end is not read.
+
+    Each change is told once (``watch.STREAM``), so whoever leaves something unread must ask to be told ``again``.
     """
 
-    __slots__ = ("_tunnel", "active", "backlog", "ended", "fd", "interest", "lost", "peer", "sock", "watch", "watched")
+    __slots__ = ("_tunnel", "active", "backlog", "ended", "fd", "lost", "peer", "sock", "watch")
 
     peer: _End
 
@@ -90,19 +92,16 @@ class _End:
         """Whether its connection is broken."""
         self.backlog = b""
         """What this side has not taken yet."""
-        self.interest = READ
-        self.watched = True
         self._tunnel = tunnel
 
     def on_events(self, events: int) -> None:
-        if events & WRITE and self.interest & WRITE:
+        if self.backlog and events & WRITE:
             self._flush()
-        if events & READ and self.interest & READ:
-            self._pull()
-        elif events & BROKEN and self.ended:
-            self._lose()
-        elif events & (BROKEN | HUNG_UP) and self.interest == NOTHING and self.watched:
-            self._park()  # the kernel would tell it again and again until this side may be read on
+        if self.ended:
+            if events & BROKEN and not self.lost:
+                self._lose()
+        elif events & READ and not self.peer.backlog:
+            self._pull(events)
 
     def push(self, data: memoryview) -> None:
         """Pass on as much as this side takes, and hold the peer back for the rest."""
@@ -115,10 +114,9 @@ class _End:
             return
         if sent < len(data):
             self.backlog = bytes(data[sent:])
-            self._want(self.interest | WRITE)
-            self.peer._want(self.peer.interest & ~READ)
+            self.watch.again(self.fd)
 
-    def _pull(self) -> None:
+    def _pull(self, events: int) -> None:
         try:
             count = self.sock.recv_into(_BUFFER)
         except BlockingIOError:
@@ -126,22 +124,23 @@ class _End:
         except OSError:
             self._lose()
             return
-        if count:
-            self.active = True
-            self.peer.push(_BUFFER[:count])
-        else:
+        if count == 0:
             self._end()
+            return
+        self.active = True
+        self.peer.push(_BUFFER[:count])
+        if count == _SIZE or events & LAST:  # epoll(7): anything shorter was all that there was
+            self.watch.again(self.fd)
 
     def _end(self) -> None:
         """Pass the half-close on, and keep this side open for what the peer still sends."""
         self.ended = True
         if self.peer.ended:
             self._tunnel.close()
-            return
-        self._want(self.interest & ~READ)
-        self.peer._say_end()  # a backlog there would have kept us from reading the end
+        else:
+            self.peer.say_end()  # a backlog there would have kept us from reading the end
 
-    def _say_end(self) -> None:
+    def say_end(self) -> None:
         with suppress(OSError):  # gone already, as its next event will tell
             self.sock.shutdown(socket.SHUT_WR)
 
@@ -158,29 +157,12 @@ class _End:
             return
         if self.peer.lost:  # this side had only to be told the rest
             self._tunnel.close()
-            return
-        self._want(self.interest & ~WRITE)
-        self.peer._want(self.peer.interest | READ)
+        else:
+            self.watch.again(self.peer.fd)
 
     def _lose(self) -> None:
         """This side is gone: let the other one take what it is owed, and close."""
-        if not self.peer.backlog or self.peer.lost:
+        if self.peer.backlog and not self.peer.lost:
+            self.lost = self.ended = True
+        else:
             self._tunnel.close()
-            return
-        self.lost = self.ended = True
-        self._park()
-        self.peer._want(WRITE)
-
-    def _park(self) -> None:
-        self.watched = False
-        self.watch.drop(self.fd)
-
-    def _want(self, interest: int) -> None:
-        if interest == self.interest and self.watched:
-            return
-        self.interest = interest
-        if self.watched:
-            self.watch.take(self.fd, interest, self.on_events)
-        elif interest & READ:
-            self.watched = True
-            self.watch.add(self.fd, interest, self.on_events)

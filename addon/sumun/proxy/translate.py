@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import unquote
 
@@ -49,11 +51,13 @@ def client_address(flow: http.HTTPFlow) -> IPAddress:
     return flow.metadata.get(TOLD) or address(flow.client_conn.peername[0])
 
 
+@lru_cache(maxsize=8192)
 def address(text: str) -> IPAddress:
     """Read an address as sockets name it, a zone left out."""
     return plain(ip_address(text.partition("%")[0]))
 
 
+@lru_cache(maxsize=8192)
 def host(text: str) -> DomainName | IPAddress:
     """Read a host as mitmproxy holds it, an IPv6 address without brackets; raises InvalidName."""
     return web_host(f"[{text}]" if ":" in text and not text.startswith("[") else text)
@@ -153,20 +157,29 @@ def plain_path(path: str) -> str:
 
 def asked(flow: http.HTTPFlow) -> Asked:
     """What pages need to choose form and language."""
-    request, headers = flow.request, flow.request.headers
+    request, field = flow.request, _fields(flow.request.headers)
     return Asked(
         host=request.pretty_host,
         path=request.path.partition("?")[0],
         method=request.method,
-        accept=headers.get("accept", ""),
-        accept_language=headers.get("accept-language", ""),
-        fetch_dest=headers.get("sec-fetch-dest", ""),
-        upgrade=headers.get("upgrade", ""),
-        content_type=headers.get("content-type", ""),
-        origin=headers.get("origin", ""),
-        preflight=headers.get("access-control-request-method", ""),
-        preflight_headers=headers.get("access-control-request-headers", ""),
+        accept=field("accept", ""),
+        accept_language=field("accept-language", ""),
+        fetch_dest=field("sec-fetch-dest", ""),
+        upgrade=field("upgrade", ""),
+        content_type=field("content-type", ""),
+        origin=field("origin", ""),
+        preflight=field("access-control-request-method", ""),
+        preflight_headers=field("access-control-request-headers", ""),
     )
+
+
+def _fields(headers: http.Headers) -> Callable[[str, str], str]:
+    """Look up fields as ``headers.get`` does, which goes through all of them each time."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in headers.fields:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("utf-8", "surrogateescape")
+        found[name] = f"{found[name]}, {value}" if name in found else value
+    return found.get
 
 
 def declared_size(request: http.Request) -> int | None:

@@ -16,10 +16,15 @@ logger = logging.getLogger(__name__)
 
 READ = select.EPOLLIN
 WRITE = select.EPOLLOUT
+LAST = select.EPOLLRDHUP
+"""The other side has said its last word, which may still have to be read."""
 BROKEN = select.EPOLLERR
 HUNG_UP = select.EPOLLHUP
-NOTHING = 0
-"""Errors and hang-ups are told all the same."""
+HEARD = READ | LAST | select.EPOLLET
+"""What comes, each change told once. Events that are told until they are dealt with need a system call whenever they
+are not wanted, two for each tunnel at the least."""
+STREAM = HEARD | WRITE
+"""The same, and when it can be written to."""
 _BATCH = 256
 """Events in a row, before asyncio's other work has its turn."""
 
@@ -32,7 +37,7 @@ class Watch:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._known: dict[int, tuple[Handler, int]] = {}
+        self._known: dict[int, Handler] = {}
         self._dropped: set[int] = set()
         """Descriptors that went while a batch is dealt with: their number may be another socket's by now."""
         self._loop = asyncio.get_running_loop()
@@ -47,16 +52,18 @@ class Watch:
     def add(self, fd: int, events: int, handler: Handler) -> None:
         """Call the handler on these events, and on errors."""
         self._epoll.register(fd, events)
-        self._known[fd] = handler, events
+        self._known[fd] = handler
 
-    def take(self, fd: int, events: int, handler: Handler) -> None:
-        """Take a descriptor over from whoever had it watched, if anybody had."""
-        known = self._known.get(fd)
-        if known is None:
-            self._epoll.register(fd, events)
-        elif known[1] != events:
-            self._epoll.modify(fd, events)
-        self._known[fd] = handler, events
+    def take(self, fd: int, handler: Handler) -> None:
+        """Take a stream over from whoever had it watched, if anybody had."""
+        if fd not in self._known:
+            self._epoll.register(fd, STREAM)
+        self._known[fd] = handler
+
+    def again(self, fd: int) -> None:
+        """Tell again how it is with a stream, and from now on when it can be written to, too."""
+        if fd in self._known:
+            self._epoll.modify(fd, STREAM)
 
     def drop(self, fd: int) -> None:
         """Forget a descriptor that stays open."""
@@ -72,10 +79,10 @@ class Watch:
     def _look(self) -> None:
         self._dropped.clear()
         for fd, events in self._epoll.poll(0, _BATCH):
-            if fd in self._dropped or (known := self._known.get(fd)) is None:
+            if fd in self._dropped or (handler := self._known.get(fd)) is None:
                 continue
             try:
-                known[0](events)
+                handler(events)
             except Exception:
                 logger.exception("a connection failed")
                 self.drop(fd)  # what it holds is closed when it is collected; the others go on

@@ -146,8 +146,11 @@ class Handler:
         return self._responder.ready(query.wire, query.client, query.protocol, at=query.at)
 
     def _decided(self, query: _Query) -> Response:
-        with self._tally.decision.time():
+        began = time.perf_counter()
+        try:
             return self._responder.on_query(query.wire, query.client, query.protocol, at=query.at)
+        finally:
+            self._tally.decided(time.perf_counter() - began)
 
     def _response_in_failure(self, query: _Query) -> Response:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Final, Self
@@ -11,7 +11,7 @@ from dns.rdatatype import RdataType
 
 from sumun.config.settings import Resolving
 from sumun.model.name import DomainName, IPAddress, plain
-from sumun.upstream.message import records
+from sumun.upstream.message import Record, name_end, records
 
 TTL = 60
 """Seconds of local answers."""
@@ -24,6 +24,8 @@ _PRIVATE: Final = tuple(
 )
 """Of the IANA special-purpose address registries, what leads into the client's own networks or host."""
 _ADDRESSES: Final[frozenset[tuple[int, int]]] = frozenset({(RdataType.A, 4), (RdataType.AAAA, 16)})
+_HINTS: Final = {4: 4, 6: 16}
+"""Octets of an address, by the key of a parameter of HTTPS and SVCB that lists some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,22 @@ class LocalNames:
         if not self.guards_private or any(suffix in self.private_domains for suffix in name.suffixes()):
             return False
         answers = (record for record in records(reply) if record.section == 1)
-        found = (reply[a.data : a.end] for a in answers if (a.type, a.end - a.data) in _ADDRESSES)
-        return any(_is_private(plain(ip_address(data))) for data in found)
+        return any(_is_private(plain(ip_address(data))) for a in answers for data in _addresses(reply, a))
+
+
+def _addresses(reply: bytes, record: Record) -> Iterator[bytes]:
+    """The addresses that a record gives, hints of HTTPS and SVCB (RFC 9460, 7.3) included."""
+    if (record.type, record.end - record.data) in _ADDRESSES:
+        yield reply[record.data : record.end]
+    if record.type not in (RdataType.HTTPS, RdataType.SVCB):
+        return
+    offset = name_end(reply, record.data + 2)
+    while offset + 4 <= record.end:
+        key, length = int.from_bytes(reply[offset : offset + 2]), int.from_bytes(reply[offset + 2 : offset + 4])
+        offset, end = offset + 4, offset + 4 + length
+        if (size := _HINTS.get(key)) and end <= record.end:
+            yield from (reply[at : at + size] for at in range(offset, end - size + 1, size))
+        offset = end
 
 
 def _is_private(address: IPAddress) -> bool:

@@ -66,7 +66,7 @@ class Attempt:
         why: tuple[object, ...] = ()
         if isinstance(outcome, Decision):
             why = outcome.reason, outcome.rule and outcome.rule.id, outcome.exemption, outcome.grant
-        return self.name.text, self.dns_type, self.verdict, self.exposed, outcome.segment, outcome.policy_revision, *why
+        return self.name, self.dns_type, self.verdict, self.exposed, outcome.segment, outcome.policy_revision, *why
 
 
 @dataclass(frozen=True, slots=True, eq=False)

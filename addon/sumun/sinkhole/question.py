@@ -73,11 +73,11 @@ def read(wire: bytes) -> Question | Fault | None:
 
 def name_in(wire: bytes) -> DomainName:
     """The name in the question of a message of ours."""
-    offset, labels = HEADER, []
+    offset, places = HEADER, []
     while length := wire[offset]:
-        labels.append(wire[offset + 1 : offset + 1 + length])
+        places.append(offset - HEADER)
         offset += length + 1
-    return DomainName.from_labels(labels)
+    return DomainName.from_wire(wire[HEADER : offset + 1], places)
 
 
 def plain_question(wire: bytes) -> Question | None:
@@ -86,13 +86,13 @@ def plain_question(wire: bytes) -> Question | None:
     Reading it takes a twentieth of what the general parser takes. None: let that one look; INVARIANT: what is read
     here, ``parsed`` reads alike.
     """
-    offset, labels = HEADER, []
+    offset, places = HEADER, []
     if flags_of(wire) & _OPCODE or wire[4:10] != b"\x00\x01\x00\x00\x00\x00":
         return None
     while length := wire[offset] if offset < len(wire) else _NO_LABEL:
         if length > 63:
             return None
-        labels.append(wire[offset + 1 : offset + 1 + length])
+        places.append(offset - HEADER)
         offset += length + 1
     end = offset + 5
     if end > 255 + HEADER + 4 or wire[offset + 3 : end] != b"\x00\x01":
@@ -103,7 +103,8 @@ def plain_question(wire: bytes) -> Question | None:
             return None
         edns = Edns(int.from_bytes(more[5:7]), bool(more[9] & 0x80))
     echo = Echo(flags_of(wire), wire[HEADER:end], edns)
-    return Question(echo, DomainName.from_labels(labels), int.from_bytes(wire[offset + 1 : offset + 3]))
+    name = DomainName.from_wire(wire[HEADER : offset + 1], places)
+    return Question(echo, name, int.from_bytes(wire[offset + 1 : offset + 3]))
 
 
 def parsed(wire: bytes) -> Question | Fault:

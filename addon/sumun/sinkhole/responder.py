@@ -25,6 +25,7 @@ from sumun.sinkhole import answers, local, relay, service_records
 from sumun.sinkhole.answers import Addresses, Explanation
 from sumun.sinkhole.cache import Hit, times_to_live
 from sumun.sinkhole.cookies import Cookies
+from sumun.sinkhole.deciding import Deciding
 from sumun.sinkhole.judgement import Judged
 from sumun.sinkhole.labels import rcode_label, type_label, type_text
 from sumun.sinkhole.local import LocalNames
@@ -61,7 +62,9 @@ class Responder:
         self._local = names or LocalNames()
         self._cookies = Cookies(secret or secrets.token_bytes(16))
         self._pages, self._by_category = pages.addresses, dict(pages.categories)
+        self._general = Addresses.of(pages.addresses)
         self._ready = ReadyAnswers()
+        self._deciding: Deciding | None = None
 
     def segment_name(self, client: IPAddress) -> str:
         """The segment of a client, as metrics have it."""
@@ -78,14 +81,15 @@ class Responder:
     def on_query(self, wire: bytes, client: IPAddress, protocol: Protocol, *, at: datetime) -> Response:
         """Answer a query, or say what to ask an upstream, whose reply then goes to ``on_reply``."""
         policy = self._policy()
-        segment = policy.segment_of(client)
+        deciding = self._decider(policy)
+        segment = deciding.segment_of(client)
         name = segment.name if segment else UNKNOWN_SEGMENT
         question = self._with_cookie(read(wire), client, at)
         if not isinstance(question, Question):
             return _faulty(question, name)
         if question.name == HEALTH_NAME and client.is_loopback:
             return _healthy(question, name)
-        outcome = decide_name(policy, AccessRequest(client, question.name), at=at)
+        outcome = decide_name(deciding, AccessRequest(client, question.name), at=at)
         judged = Judged(policy, segment.dns if segment else DnsPolicy(), outcome)
         if found := refused_canary(policy, outcome, question.name):
             answer = _refused_elsewhere(question, judged, at, *found)
@@ -144,6 +148,11 @@ class Responder:
             return _forward(question, client, protocol, name, None)
         return Answer(answers.message(question.echo, Rcode.SERVFAIL), "SERVFAIL", Source.ERROR, Labels(name))
 
+    def _decider(self, policy: Policy) -> Deciding:
+        if self._deciding is None or self._deciding.policy is not policy:
+            self._deciding = Deciding(policy)
+        return self._deciding
+
     def _table(self, policy: Policy, client: IPAddress, protocol: Protocol) -> Table:
         return self._ready.table(policy, client, protocol, lambda: _segment_name(policy, client))
 
@@ -163,9 +172,11 @@ class Responder:
         judged = forward.judged
         if judged is None or judged.names_the_destination:
             return []
+        deciding = self._decider(judged.policy)
         return [
-            (name, replace(judged, outcome=decide_name(judged.policy, AccessRequest(forward.client, name), at=at)))
+            (name, replace(judged, outcome=decide_name(deciding, AccessRequest(forward.client, name), at=at)))
             for name in relay.targets(reply)
+            if name != forward.question.name  # judged when it was asked
         ]
 
     def _blocked_target(self, forward: Forward, led_to: list[tuple[DomainName, Judged]], at: datetime) -> Answer | None:
@@ -184,8 +195,9 @@ class Responder:
     ) -> Answer:
         """Our own answer; ``accused`` is the name that policy spoke of, the question's or one it leads to."""
         verdict, edns = judged.verdict(question.type), question.echo.edns
-        explanation = judged.explanation(structured=bool(edns and edns.reads_errors))
-        addresses = Addresses.of(sinkhole_addresses(judged.outcome, self._pages, self._by_category))
+        explanation = judged.explanation(structured=edns.reads_errors) if edns else None
+        found = sinkhole_addresses(judged.outcome, self._pages, self._by_category)
+        addresses = self._general if found is self._pages else Addresses.of(found)
         rcode, body = answers.blocked(question, verdict, addresses, judged.ttl(at), explanation)
         if explanation and explanation.structured and len(body) + 2 > answers.udp_size(question.echo):
             explanation = judged.explanation()

@@ -22,9 +22,9 @@ from prometheus_client import Histogram
 
 from sumun.model.event import AccessDecided
 from sumun.model.name import plain
-from sumun.sinkhole.outcome import Answer, Kind, Labels, Protocol, Source
+from sumun.sinkhole.outcome import Answer, Attempt, Kind, Labels, Protocol, Source
 from sumun.sinkhole.ready import MAPPED
-from sumun.telemetry.bulk import observe
+from sumun.telemetry.bulk import observe, observe_all
 from sumun.telemetry.incident import NO_ID, new_id
 from sumun.telemetry.metrics import Metrics
 
@@ -42,6 +42,7 @@ _EVENTS = 8
 _MAX_OPEN = 131_072
 """Distinct attempts waiting, each less than half a kilobyte; more are handed on at once, whatever becomes of them."""
 _COMPLAIN_EVERY = 10.0
+_MAX_SHARED = 4096
 _TOLD_FOR = 1.0
 """Seconds after the first for which equal attempts are told the same incident."""
 INCIDENT: Final = len(NO_ID)
@@ -99,13 +100,15 @@ class Tally:
         self._unsent: Counts[Kind] = Counts()
         self._dropped: Counts[str] = Counts()
         self._kinds: dict[tuple[object, ...], Kind] = {}
+        self._kinds_of_shared: dict[tuple[object, ...], tuple[Attempt, Kind]] = {}
         self._bypasses: dict[tuple[str, str], Callable[[int], None]] = {}
         self._open: dict[tuple[bytes, Answer], _Open] = {}
         self._told: dict[tuple[object, ...], _Told] = {}
         """By client and attempt, the oldest first."""
         self._told_by_answer: dict[tuple[bytes, Answer], _Told] = {}
         self._durations = {source: metrics.dns_response_duration.labels(source.value) for source in Source}
-        self.decision: Histogram = metrics.decision_duration.labels("dns")
+        self._decision: Histogram = metrics.decision_duration.labels("dns")
+        self._decided: list[float] = []
         self._due = False
         self._flushed = self._complained = -_COMPLAIN_EVERY
 
@@ -113,6 +116,10 @@ class Tally:
         """Count a query, whatever comes of it."""
         self._soon()
         self._queries[labels.segment, protocol, labels.type] += 1
+
+    def decided(self, seconds: float) -> None:
+        """Note how long policy took."""
+        self._decided.append(seconds)
 
     def drop(self, segment: str) -> None:
         """Count a query that gets no answer."""
@@ -158,7 +165,8 @@ class Tally:
         return told.octets
 
     def _telling(self, client: bytes, answer: Answer, protocol: Protocol, at: datetime) -> _Told:
-        key = (client, protocol, *(answer.attempt.sameness if answer.attempt else ()))
+        attempt = answer.tried()
+        key = (client, protocol, *(attempt.sameness if attempt else ()))
         told = self._told.get(key)
         if told is None:
             id_ = new_id(at)
@@ -196,18 +204,33 @@ class Tally:
 
     def kind(self, answer: Answer, protocol: Protocol) -> Kind:
         """Where an answer counts, which is the same whoever gets it."""
-        if answer.kind is None:
-            attempt, counting = answer.attempt, None
-            if attempt is not None:
-                counting = self._guarded(lambda: self._attempts.counting(attempt.event(_NOBODY, protocol, _NEVER)))
-            elif answer.bypass:
-                counting = self._bypass(answer.labels.segment, answer.bypass)
-            key = (answer.labels, protocol, answer.rcode, answer.source, counting)
-            if key not in self._kinds:
-                asked = (answer.labels.segment, protocol, answer.labels.type)
-                self._kinds[key] = Kind(asked, answer.rcode, answer.source, counting)
-            answer.kind = self._kinds[key]
+        if answer.kind is not None:
+            return answer.kind
+        attempt = answer.attempt
+        if attempt is None or attempt.name is not None:
+            answer.kind = self._new_kind(answer, protocol)
+            return answer.kind
+        # of all names that policy cannot tell apart, ready answers hold one attempt
+        key = id(attempt), answer.labels, protocol, answer.rcode, answer.source
+        known = self._kinds_of_shared.get(key)
+        if known is None or known[0] is not attempt:
+            if len(self._kinds_of_shared) >= _MAX_SHARED:
+                self._kinds_of_shared.clear()
+            known = self._kinds_of_shared[key] = attempt, self._new_kind(answer, protocol)
+        answer.kind = known[1]
         return answer.kind
+
+    def _new_kind(self, answer: Answer, protocol: Protocol) -> Kind:
+        attempt, counting = answer.attempt, None
+        if attempt is not None:
+            counting = self._guarded(lambda: self._attempts.counting(attempt.event(_NOBODY, protocol, _NEVER)))
+        elif answer.bypass:
+            counting = self._bypass(answer.labels.segment, answer.bypass)
+        key = (answer.labels, protocol, answer.rcode, answer.source, counting)
+        if key not in self._kinds:
+            asked = (answer.labels.segment, protocol, answer.labels.type)
+            self._kinds[key] = Kind(asked, answer.rcode, answer.source, counting)
+        return self._kinds[key]
 
     def hand_on_all(self) -> None:
         """Hand on everything now."""
@@ -247,6 +270,8 @@ class Tally:
             self._soon()
 
     def _count(self) -> None:
+        observe_all(self._decision, self._decided)
+        self._decided.clear()
         for (segment, protocol, type_), times in self._queries.items():
             self._metrics.dns_queries.labels(segment, protocol, type_).inc(times)
         for kind, times in self._answered.items():
@@ -280,8 +305,8 @@ class Tally:
             told = self._told.pop(next(iter(self._told)))
             for key in told.keys:
                 del self._told_by_answer[key]
-            if told.answer.attempt is not None:
-                event = told.answer.attempt.event(plain(ip_address(told.client)), told.protocol, told.first, told.id)
+            if (attempt := told.answer.tried()) is not None:
+                event = attempt.event(plain(ip_address(told.client)), told.protocol, told.first, told.id)
                 attempts.append((event, told.times, told.last))
         self._guarded(lambda: self._attempts.log(attempts))
 

@@ -8,5 +8,7 @@ anybody, and gives nothing.
     tables    the schema and its version
     open      a URL to an engine that waits for nobody long
     store     what can be done                          store.Store
+    desk      what administrators do, and its events     desk.Desk
+    copy      the last snapshot, for a start without it  copy.Copy
     watch     the snapshot that decisions are made with  watch.Watch
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -34,7 +35,7 @@ def of_grant(grant: Grant, at: datetime) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def to_grant(row: RowMapping) -> Grant:
+def to_grant(row: RowMapping | Mapping[str, Any]) -> Grant:
     """The grant of a row."""
     return Grant(
         id=row["id"],

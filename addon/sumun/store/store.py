@@ -112,8 +112,8 @@ class Store:
         One that a form gives takes the place of what the same form gave before: a client cannot fill the store.
         """
         with self._change() as connection:
+            _use(connection, form)
             if form is not None:
-                _use(connection, form)
                 self._replace(connection, grant, at)
             _bounded(connection, grants, _holds(rows.instant(at)), self._bounds.in_force, "grants are in force")
             connection.execute(insert(grants).values(rows.of_grant(grant, at)))
@@ -143,11 +143,14 @@ class Store:
                 )
             )  # fmt: skip
 
-    # what administrators do
+    # what administrators do (``desk`` tells of it too); with a form that was sent before they raise Used
 
-    def approve(self, id_: str, at: datetime, *, by: str, until: datetime | None = None) -> Grant | None:
+    def approve(
+        self, id_: str, at: datetime, *, by: str, until: datetime | None = None, form: Form | None = None
+    ) -> Grant | None:
         """Put a waiting justification in force; None: no such request waits."""
         with self._change() as connection:
+            _use(connection, form)
             asked = self._settle(connection, id_, at, AskedState.APPROVED, by)
             if asked is None:
                 return None
@@ -155,19 +158,22 @@ class Store:
             connection.execute(insert(grants).values(rows.of_grant(grant, at)))
             return grant
 
-    def deny(self, id_: str, at: datetime, *, by: str) -> Justification | None:
+    def deny(self, id_: str, at: datetime, *, by: str, form: Form | None = None) -> Justification | None:
         """Turn a waiting justification down; None: no such request waits."""
         with self._change() as connection:
+            _use(connection, form)
             return self._settle(connection, id_, at, AskedState.DENIED, by)
 
-    def revoke(self, id_: str, at: datetime) -> Grant | None:
+    def revoke(self, id_: str, at: datetime, form: Form | None = None) -> Grant | None:
         """End a grant; None: no such grant is in force."""
         with self._change() as connection:
+            _use(connection, form)
             return _end(connection, grants.c.id == id_, _holds(rows.instant(at)), _REVOKED)
 
-    def close_review(self, id_: str, at: datetime, *, by: str) -> ReviewRequest | None:
+    def close_review(self, id_: str, at: datetime, *, by: str, form: Form | None = None) -> ReviewRequest | None:
         """Take a request for review off the list; None: no such request is open."""
         with self._change() as connection:
+            _use(connection, form)
             is_it = and_(reviews.c.id == id_, reviews.c.closed.is_(None))
             done = connection.execute(update(reviews).where(is_it).values(closed=rows.instant(at), closed_by=by))
             row = connection.execute(select(reviews).where(reviews.c.id == id_)).mappings().first()
@@ -277,7 +283,10 @@ def _holds(now: int) -> ColumnElement[bool]:
     return and_(grants.c.ended == _IN_FORCE, grants.c.until > now)
 
 
-def _use(connection: Connection, form: Form) -> None:
+def _use(connection: Connection, form: Form | None) -> None:
+    """Use a form up; what is not done with a form needs none."""
+    if form is None:
+        return
     try:
         with connection.begin_nested():
             connection.execute(insert(used_forms).values(nonce=form.nonce, expires=rows.instant(form.expires)))

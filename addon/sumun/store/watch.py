@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from sumun.model.grant import Change, GrantChanged
 from sumun.policy.grants import NOTHING_GRANTED, Grants
+from sumun.store.copy import Copy
 from sumun.store.faults import StoreFault
 from sumun.store.store import DENIAL_SHOWN, Store
 
@@ -31,10 +32,15 @@ class Watch:
         clock: Callable[[], datetime],
         tell: Callable[[GrantChanged], object],
         available: Callable[[bool], object] = bool,
+        copy: Copy | None = None,
     ) -> None:
-        """Take a store; ``tell`` is told in a thread what has lapsed, ``available`` what each look found."""
+        """Take a store; ``tell`` is told in a thread what has lapsed, ``available`` what each look found.
+
+        ``copy`` is where the last snapshot is kept for a process that starts while the store is down.
+        """
         self.store = store
-        self.current: Grants = NOTHING_GRANTED
+        self.current: Grants = copy.grants(clock()) if copy else NOTHING_GRANTED
+        self._copy = copy
         self._clock, self._tell, self._available = clock, tell, available
         self._version = -1
         self._renew_at: datetime | None = None
@@ -88,4 +94,6 @@ class Watch:
         if not all(found.answers.values()):
             ends.append(now + DENIAL_SHOWN)
         self.current = Grants(found.grants, found.answers)
+        if self._copy:
+            self._copy.keep(found)
         self._version, self._renew_at = found.version, min(ends, default=None)

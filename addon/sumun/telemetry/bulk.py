@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+
 from prometheus_client import Histogram
 
 
@@ -12,3 +16,11 @@ def observe(histogram: Histogram, amount: float, times: int) -> None:
         if amount <= bound:
             bucket.inc(times)
             return
+
+
+def observe_all(histogram: Histogram, amounts: Sequence[float]) -> None:
+    """Observe each of these amounts, in as many additions as buckets are touched."""
+    if amounts:
+        histogram._sum.inc(sum(amounts))
+    for place, times in Counter(bisect_left(histogram._upper_bounds, amount) for amount in amounts).items():
+        histogram._buckets[place].inc(times)

@@ -14,6 +14,8 @@ HEADER = 12
 """Octets before the question."""
 QR, TC = 0x8000, 0x0200
 _POINTER = 0xC0
+_MAX_POINTERS = 126
+"""Of one name: as many as it can have labels."""
 
 
 class MalformedMessage(ValueError):
@@ -104,16 +106,19 @@ def records(wire: bytes) -> Iterator[Record]:
 def labels_at(wire: bytes, offset: int) -> list[bytes]:
     """The labels of the name at this offset; raises MalformedMessage.
 
-    A pointer must point before the labels it continues, so every name ends (RFC 1035, 4.1.4: "a prior occurrence").
+    A pointer must point before the labels it continues, so every name ends (RFC 1035, 4.1.4: "a prior occurrence");
+    and soon, since a message has room for thousands of pointers, and thousands of records that begin with the last.
     """
     labels: list[bytes] = []
-    limit = offset
+    limit, pointers = offset, 0
     while (length := _octet(wire, offset)) != 0:
         if length >= _POINTER:
             offset = (length & 0x3F) << 8 | _octet(wire, offset + 1)
             if not HEADER <= offset < limit:
                 raise MalformedMessage("compression pointer does not point back")
-            limit = offset
+            limit, pointers = offset, pointers + 1
+            if pointers > _MAX_POINTERS:
+                raise MalformedMessage("name goes through too many compression pointers")
         elif length >= 64 or len(labels) > 127:
             raise MalformedMessage("name is longer than 255 octets, or has a label of unknown kind")
         else:
@@ -123,7 +128,7 @@ def labels_at(wire: bytes, offset: int) -> list[bytes]:
 
 
 def _record(wire: bytes, section: int, start: int) -> Record:
-    fields = _name_end(wire, start)
+    fields = name_end(wire, start)
     if fields + 10 > len(wire):
         raise MalformedMessage("record is incomplete")
     type_, _, _, length = struct.unpack_from("!HHIH", wire, fields)
@@ -133,7 +138,8 @@ def _record(wire: bytes, section: int, start: int) -> Record:
     return Record(section, start, type_, fields, data, data + length)
 
 
-def _name_end(wire: bytes, offset: int) -> int:
+def name_end(wire: bytes, offset: int) -> int:
+    """Offset after the name at this offset, which may end in a pointer; raises MalformedMessage."""
     while (length := _octet(wire, offset)) != 0:
         if length >= _POINTER:
             return offset + 2

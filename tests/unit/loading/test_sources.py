@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 from sumun.catalogue.built_in import RESERVED
+from sumun.config.logo import read_logo
+from sumun.loading.active import ActivePolicy, signature
 from sumun.loading.build import build
 from sumun.loading.sources import LoadError, Sources, catalogue_folder, read_sources
-from tests.unit.loading.support import config
+from tests.support.logos import SVG
+from tests.unit.loading.support import clock, config
 
 
 def declared(sources: Sources) -> dict[str, str]:
@@ -83,3 +87,29 @@ def test_a_byte_order_mark_disturbs_nobody(tmp_path: Path) -> None:
     path = config(tmp_path)
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert build(read_sources(path)).config.segments[0].name == "a"
+
+
+def test_a_logo_is_read_with_the_rest_and_changes_the_revision(tmp_path: Path) -> None:
+    path = config(tmp_path, more=f"organisation: {{logo: {tmp_path / 'logo.svg'}}}\n")
+    absent = read_sources(path)
+    assert absent.logos == {}
+    (tmp_path / "logo.svg").write_bytes(SVG)
+    sources = read_sources(path)
+    assert sources.revision != absent.revision
+    assert build(sources).config.organisation.logo == read_logo(SVG)
+    (tmp_path / "logo.svg").write_bytes(b"x" * 1_000_000)
+    assert len(read_sources(path).logos[str(tmp_path / "logo.svg")]) < 12_000, "no more is read than is needed"
+
+
+def test_a_logo_is_watched_and_kept_with_the_last_good_policy(tmp_path: Path) -> None:
+    logo = tmp_path / "logo.svg"
+    logo.write_bytes(SVG)
+    path = config(tmp_path, more=f"organisation: {{logo: {logo}}}\n")
+    active = ActivePolicy.start(path, clock=clock)
+    before = signature(path)
+    logo.write_bytes(b"no picture")
+    assert signature(path) != before
+    assert asyncio.run(active.reload()) is False
+    assert active.current.config.organisation.logo == read_logo(SVG)
+    again = ActivePolicy.start(path, clock=clock)
+    assert again.current.config.organisation.logo == read_logo(SVG), "with the last good one"

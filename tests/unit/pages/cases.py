@@ -17,7 +17,7 @@ from sumun.pages.render import Asked, Failure, Page, render, render_failure
 from sumun.pages.story import Case, Story, tell_decision
 from tests.support.builders import DEEPSEEK, NOON, rule, segment
 
-INCIDENT = "0199f3c2-7b1e-7c60-9a1d-5f0c2e84d3ab"
+INCIDENT = "1KA8-PGF8-T1V3-2R40"
 ORGANISATION = Organisation(Text.of({"en": "Example Ministry", "ko": "예시부"}), "help@ministry.example")
 SEGMENT = segment(
     "military-use", "10.20.0.0/16", title=Text.of({"en": "Military-use network", "ko": "군 업무용 인터넷망"})
@@ -63,8 +63,8 @@ def shown(decision: Decision = BLOCKED, language: str = "en", **more: Any) -> st
 
 
 def told(decision: Decision = BLOCKED, language: str = "en", organisation: Organisation = ORGANISATION) -> Story:
-    case = Case(asked(), organisation, INCIDENT, NOON)
-    return tell_decision(case, language, decision, segment=SEGMENT, data_exposed=DataExposed.NONE)
+    case = Case.of(asked(), organisation, INCIDENT, NOON, SEGMENT)
+    return tell_decision(case, language, decision, data_exposed=DataExposed.NONE)
 
 
 def fields(page: Page) -> dict[str, str]:

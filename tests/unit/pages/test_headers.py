@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sumun.model.logo import Logo
 from sumun.pages.render import Asked
-from tests.unit.pages.cases import BROWSER, INCIDENT, answer, asked, fields
+from tests.unit.pages.cases import BROWSER, INCIDENT, ORGANISATION, answer, asked, fields
 
 HOSTILE = st.text(st.characters(categories=None), max_size=40) | st.sampled_from(
     ["x\r\nset-cookie: a=b", "text/html\nx: y", "https://a.example\r\n\r\n<script>", "\x00", "\udcff", "한국어"]
@@ -44,10 +46,14 @@ def test_a_page_says_its_language_and_stands_in_no_frame() -> None:
     assert found["content-language"] == "ko"
     assert found["x-frame-options"] == "DENY"
     policy = dict(part.split(" ", 1) for part in found["content-security-policy"].split("; "))
-    assert {k: v for k, v in policy.items() if k != "style-src"} == dict.fromkeys(
-        ("default-src", "base-uri", "form-action", "frame-ancestors"), "'none'"
-    )
-    assert re.fullmatch(r"'sha256-[A-Za-z0-9+/]{43}='", policy["style-src"])
+    hashed = {name: policy.pop(name) for name in ("style-src", "script-src")}
+    assert policy == dict.fromkeys(("default-src", "base-uri", "form-action", "frame-ancestors"), "'none'")
+    assert all(re.fullmatch(r"'sha256-[A-Za-z0-9+/]{43}='", value) for value in hashed.values())
+
+
+def test_only_a_page_with_a_logo_may_show_one() -> None:
+    policy = fields(answer(asked(accept=BROWSER), organisation=replace(ORGANISATION, logo=Logo.of("image/png", b"x"))))
+    assert "; img-src data:; " in policy["content-security-policy"]
 
 
 def test_a_program_is_told_not_to_try_again() -> None:

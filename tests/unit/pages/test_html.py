@@ -13,18 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sumun.model.colour import Accent
+from sumun.model.logo import MAX_LOGO, Logo
 from sumun.model.organisation import Organisation
 from sumun.model.rule import Action
 from sumun.model.text import Text
 from sumun.model.verdict import DataExposed
 from sumun.pages.asked import Failure
 from sumun.pages.html import STYLE, groups, html, style_hash
+from sumun.pages.offer import Result
+from sumun.pages.render import render_result
 from sumun.pages.words import LANGUAGES
-from tests.support.builders import rule, segment
+from tests.support.builders import NOON, rule, segment
 from tests.unit.pages.cases import BLOCKED, BROWSER, INCIDENT, ORGANISATION, answer, asked, failure, fields, shown, told
 
 MARKUP = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&"
-VOID = frozenset({"meta", "path", "link", "br"})
+VOID = frozenset({"meta", "path", "link", "br", "img"})
 
 
 class Outline(HTMLParser):
@@ -51,7 +54,7 @@ class Outline(HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text += data if "style" not in self._open else ""
+        self.text += data if not {"style", "script"} & set(self._open) else ""
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
         return [attributes for name, attributes in self.elements if name == tag]
@@ -143,15 +146,59 @@ def test_every_failure_has_a_page(kind: Failure, language: str) -> None:
 @pytest.mark.parametrize(("action", "language"), list(product(Action, sorted(LANGUAGES))))
 def test_a_page_is_small_and_stands_alone(action: Action, language: str) -> None:
     page = shown(replace(BLOCKED, action=action), language)
-    assert len(page.encode()) < 10_000
+    assert len(page.encode()) < 11_000
     outline = Outline(page)
-    assert not outline.names() & {"script", "link", "img", "iframe", "form", "object", "base"}
+    assert not outline.names() & {"link", "img", "iframe", "form", "object", "base"}
+    assert outline.all("script") == [{}], "ours, and it loads nothing"
     assert "url(" not in STYLE
     assert "@import" not in STYLE
 
 
 def test_the_largest_page_is_under_30_kb() -> None:
     assert len(hostile_page("&" * 100_000).encode()) < 30_000
+
+
+def test_a_logo_stands_in_the_page_unless_there_is_too_much_to_say() -> None:
+    logo = Logo.of("image/png", b"x" * MAX_LOGO)
+    page = shown(organisation=replace(ORGANISATION, logo=logo))
+    assert Outline(page).all("img") == [{"src": logo.uri, "alt": ""}]
+    assert len(page.encode()) < 30_000
+    much = Text.of("가나다라마바사아자" * 222)
+    decision = replace(BLOCKED, rule=rule("r", "block", reason=much))
+    speaking = segment("s", "10.0.0.0/8", notice=much, logo=logo)
+    page = shown(decision, "ko", segment=speaking)
+    assert len(page.encode()) < 30_000
+    assert Outline(page).all("img") == []
+    assert page.count("가나다라마바사아자") > 440, "what is said comes first"
+
+
+def test_a_segment_has_its_own_logo_colour_and_notice_on_every_page() -> None:
+    logo, accent = Logo.of("image/png", b"lab"), Accent("#7a1f5c", "#ff9ad5")
+    own = segment(
+        "lab", "10.1.0.0/16", logo=logo, accent=accent, notice=Text.of("Ask the lab."), contact="x@lab.example"
+    )
+    what, given = asked(accept=BROWSER), {"organisation": ORGANISATION, "incident": INCIDENT, "at": NOON}
+    pages = [
+        answer(what, segment=own),
+        failure(what, Failure.FILTER, segment=own),
+        render_result(what, kind=Result.USED, back="/", segment=own, **given),
+    ]
+    for page in pages:
+        text = page.body.decode()
+        assert logo.uri in text
+        assert "--accent:#7a1f5c" in text
+        assert "Ask the lab." in text
+        assert "x@lab.example" in text
+        assert f"'{style_hash(accent)}'" in fields(page)["content-security-policy"]
+
+
+def test_the_script_is_the_one_that_the_policy_names() -> None:
+    page = answer(asked(accept=BROWSER))
+    body = page.body.decode()
+    inside = body[body.index("<script>") + len("<script>") : body.index("</script>")]
+    digest = b64encode(sha256(inside.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in fields(page)["content-security-policy"]
+    assert "<" not in inside
 
 
 @pytest.mark.parametrize("accent", [None, Accent("#7a1f5c", "#ff9ad5")])

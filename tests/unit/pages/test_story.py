@@ -41,8 +41,8 @@ def test_the_sentences_for_reasons_differ() -> None:
 
 @pytest.mark.parametrize(("exposed", "language"), list(product(DataExposed, sorted(LANGUAGES))))
 def test_every_exposure_is_told(exposed: DataExposed, language: str) -> None:
-    case = Case(asked(), ORGANISATION, INCIDENT, NOON)
-    story = tell_decision(case, language, BLOCKED, segment=SEGMENT, data_exposed=exposed)
+    case = Case.of(asked(), ORGANISATION, INCIDENT, NOON, SEGMENT)
+    story = tell_decision(case, language, BLOCKED, data_exposed=exposed)
     assert story.data == LANGUAGES[language].exposures[exposed]
     assert story.data_left is (exposed in (DataExposed.REQUEST_HEADERS, DataExposed.REQUEST_BODY))
 
@@ -74,7 +74,7 @@ def test_the_details_name_network_rule_reference_authority_end_and_time() -> Non
 def test_what_is_not_known_is_left_out() -> None:
     bare = Decision(Action.BLOCK, Reason.UNKNOWN_CLIENT, "unknown")
     case = Case(asked(), Organisation(), INCIDENT, NOON)
-    story = tell_decision(case, "en", bare, segment=None, data_exposed=DataExposed.NONE)
+    story = tell_decision(case, "en", bare, data_exposed=DataExposed.NONE)
     assert [fact.label for fact in story.facts] == ["Time"]
     assert story.heading == "This site is not available on this network"
     assert story.next == LANGUAGES["en"].ask_administrator

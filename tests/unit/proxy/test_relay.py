@@ -146,3 +146,27 @@ def test_half_a_tunnel_is_closed_sooner() -> None:
         assert not ends.tunnels
 
     run(test)
+
+
+def test_the_last_word_is_heard_though_it_came_with_others() -> None:
+    async def test(ends: Ends) -> None:
+        await ends.send(ends.origin, MEGABYTE[: relay._SIZE // 4])
+        ends.origin.shutdown(socket.SHUT_WR)  # told in one event with what was said before
+        assert await ends.read(ends.client, len(MEGABYTE)) == MEGABYTE[: relay._SIZE // 4]
+        ends.client.shutdown(socket.SHUT_WR)
+        assert await ends.read(ends.origin, 1) == b""
+        assert not ends.tunnels
+
+    run(test)
+
+
+def test_a_side_that_is_lost_while_the_other_takes_its_time_is_told_once_it_has() -> None:
+    async def test(ends: Ends) -> None:
+        sending = asyncio.ensure_future(ends.send(ends.origin, MEGABYTE * 4))
+        await asyncio.sleep(0.1)  # the client does not read, so the tunnel has a backlog
+        ends.client.close()
+        with pytest.raises(OSError):
+            await sending
+        assert not ends.tunnels
+
+    run(test)

@@ -50,8 +50,8 @@ PRIVATE = ["10.1.2.3", "172.31.0.1", "192.168.0.1", "127.0.0.1", "169.254.169.25
 PRIVATE6 = ["::1", "::", "fd00::1", "fe80::1", "::ffff:10.0.0.1"]
 
 
-def relayed(names: LocalNames, name: str, address: str) -> dns.message.Message:
-    type_ = "AAAA" if ":" in address else "A"
+def relayed(names: LocalNames, name: str, address: str, type_: str = "") -> dns.message.Message:
+    type_ = type_ or ("AAAA" if ":" in address else "A")
     wire = query(name, type_, use_edns=0)
     it = responder(names)
     reply = dns.message.make_response(dns.message.from_wire(wire), recursion_available=True)
@@ -70,3 +70,19 @@ def test_a_public_name_gets_no_private_address(address: str) -> None:
 @pytest.mark.parametrize("address", ["192.0.2.80", "172.32.0.1", "2001:db8::1", "::2"])
 def test_public_addresses_pass(address: str) -> None:
     assert addresses(relayed(GUARD, "www.example.test", address)) == [address]
+
+
+@pytest.mark.parametrize("type_", ["HTTPS", "SVCB"])
+@pytest.mark.parametrize(
+    ("hints", "private"),
+    [
+        ("ipv4hint=192.0.2.7,10.1.2.3", True),
+        ("alpn=h2 ipv6hint=2001:db8::7,fd00::1", True),
+        ("alpn=h2 port=443 ipv4hint=192.0.2.7 ipv6hint=2001:db8::7", False),
+        ("alpn=h2", False),
+    ],
+)
+def test_an_address_hint_is_an_address(type_: str, hints: str, private: bool) -> None:
+    answer = relayed(GUARD, "www.example.test", f"1 target.example.test. {hints}", type_)
+    assert [code for code, _ in errors(answer)] == ([17] if private else [])
+    assert bool(answer.answer) is not private

@@ -129,8 +129,8 @@ def test_a_copy_is_judged_as_what_it_shows() -> None:
     response = ask(it, wire)
     assert addresses(answered(wire, response)) == ["192.0.2.1"]
     assert isinstance(response, Answer)
-    assert response.attempt
-    assert (str(response.attempt.name), response.attempt.outcome.service) == (
+    assert (attempt := response.tried())
+    assert (str(attempt.name), attempt.outcome.service) == (
         "chat-deepseek-com.translate.goog", DEEPSEEK,
     )  # fmt: skip
     for name in ("www-example-org.translate.goog", "translate.goog", "translate.google.com"):
@@ -169,6 +169,67 @@ def test_what_the_client_says_beside_the_name_makes_no_difference(more: dict[str
     assert addresses(message) == ["192.0.2.1"]
     assert not message.flags & dns.flags.AD
     assert bool(message.ednsflags & dns.flags.DO) == ("want_dnssec" in more)
+
+
+SPELLINGS = {
+    "upper case": [b"CHAT", b"DEEPSEEK", b"COM"],
+    "mixed case": [b"cHaT", b"DeEpSeEk", b"cOm"],
+    "the apex": [b"deepseek", b"com"],
+    "a dot in a label": [b"a.b", b"deepseek", b"com"],
+    "a backslash": [b"a\\046", b"deepseek", b"com"],
+    "a space and NUL": [b"a \x00", b"deepseek", b"com"],
+    "octets beyond ASCII": [b"\xff\x80", b"deepseek", b"com"],
+    "an asterisk": [b"*", b"deepseek", b"com"],
+    "an underscore": [b"_dns", b"deepseek", b"com"],
+    "punycode": [b"xn--chat-p01m", b"deepseek", b"com"],
+    "the longest": [b"a" * 63, b"a" * 63, b"a" * 63, b"a" * 40, b"deepseek", b"com"],
+}
+NEIGHBOURS = {
+    "a dot within the label": [b"chat.deepseek", b"com"],
+    "a homograph": [b"xn--dpseek-0vfb", b"com"],
+    "a longer label": [b"notdeepseek", b"com"],
+    "below another": [b"deepseek", b"com", b"example"],
+}
+
+
+def spelt(labels: list[bytes], type_: str, flags: int, dnssec: bool) -> bytes:
+    message = dns.message.make_query(dns.name.Name([*labels, b""]), type_, want_dnssec=dnssec)
+    message.flags = flags
+    return message.to_wire()
+
+
+@pytest.mark.parametrize("type_", ["A", "NS", "SOA", "DS", "TXT", "ANY"])
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_no_spelling_type_or_flag_makes_a_difference(spelling: str, type_: str) -> None:
+    it = responder(blocking())
+    for flags in (0, dns.flags.RD, dns.flags.RD | dns.flags.CD, dns.flags.RD | dns.flags.AD):
+        for dnssec in (False, True):
+            wire = spelt(SPELLINGS[spelling], type_, int(flags), dnssec)
+            response = ask(it, wire)
+            assert addresses(answered(wire, response)) == (["192.0.2.1"] if type_ == "A" else [])
+            assert isinstance(response, Answer)
+            assert response.source is Source.POLICY
+
+
+@pytest.mark.parametrize("neighbour", NEIGHBOURS)
+def test_names_that_only_look_alike_are_left_alone(neighbour: str) -> None:
+    assert isinstance(ask(responder(blocking()), spelt(NEIGHBOURS[neighbour], "A", 0x0100, False)), Forward)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["example.org. 60 DNAME deepseek.com.", "www.example.org. 60 CNAME www.deepseek.com."],
+        ["www.example.org. 60 DNAME deepseek.com."],
+        ["www.example.org. 60 SVCB 1 api.deepseek.com. ipv4hint=192.0.2.7"],
+        ["www.example.org. 60 HTTPS 1 . alpn=h2", "api.deepseek.com. 60 A 192.0.2.7"],
+    ],
+    ids=["dname and what is made of it", "dname", "svcb target", "a record beside the answer"],
+)
+def test_whatever_leads_to_a_blocked_name_is_blocked(lines: list[str]) -> None:
+    it = responder(blocking())
+    forward = forwarded(ask(it, query("www.example.org", "HTTPS")))
+    assert it.on_reply(forward, reply_to(forward, *lines), at=NOON).source is Source.POLICY
 
 
 def test_opt_goes_only_to_clients_that_sent_one() -> None:

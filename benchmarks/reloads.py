@@ -1,0 +1,154 @@
+"""Reloads under load: how much longer answers take while Sumun and its peers take over another list.
+
+Usage: python benchmarks/reloads.py [--names N] [--reloads N] [--rate QPS]; writes docs/reference/benchmarks.md
+
+Each server is asked at the same rate, first at rest, then while its list and its configuration are changed again and
+again: the next change comes as soon as the last one is in force, which shows in the answer for a name that only the new
+list has.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from peers import CLIENTS, Server, blocked_names, blocks, installed, made, serving, upstream
+from report import put, setting
+
+_PATIENCE = 60.0
+"""Seconds for one reload."""
+_LATENCY = re.compile(r"^> .* ([\d.]+)$", re.MULTILINE)
+_LOST = re.compile(r"Queries lost: +(\d+)")
+
+
+@dataclass(frozen=True)
+class Latencies:
+    """What dnsperf saw."""
+
+    seconds: list[float]
+    lost: int
+
+    def milliseconds(self, part: float) -> float:
+        """The quantile."""
+        ordered = sorted(self.seconds)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * part))] * 1000
+
+
+class Load:
+    """dnsperf at a steady rate until the end of the block."""
+
+    def __init__(self, server: Server, queries: Path, rate: int) -> None:
+        self._command = ["dnsperf", "-s", "127.0.0.1", "-p", str(server.port), "-d", str(queries), "-c", str(CLIENTS)]
+        self._command += ["-Q", str(rate), "-l", "600", "-v"]
+        self._report = tempfile.TemporaryFile("w+")
+
+    def __enter__(self) -> Load:
+        self._process = subprocess.Popen(self._command, stdout=self._report, text=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.send_signal(2)  # it stops asking, waits for what is out and reports
+        self._process.wait()
+
+    def seen(self) -> Latencies:
+        self._report.seek(0)
+        report = self._report.read()
+        lost = _LOST.search(report)
+        return Latencies([float(found) for found in _LATENCY.findall(report)], int(lost[1]) if lost else -1)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What reloads did to a server."""
+
+    server: Server
+    idle: Latencies
+    during: Latencies
+    seconds: float
+    """From a change to its being in force, on average."""
+
+    def row(self) -> str:
+        before, meanwhile = self.idle.milliseconds(0.99), self.during.milliseconds(0.99)
+        cells = f"{before:.2f} | {meanwhile:.2f} | {meanwhile / before:.1f} × | {self.during.milliseconds(0.999):.2f}"
+        worst = f"{max(self.during.seconds) * 1000:.0f}"
+        return f"| {self.server.name} | {cells} | {worst} | {self.during.lost} | {self.seconds:.2f} |"
+
+
+def reloaded(server: Server, names: Sequence[str], number: int) -> float:
+    """Change the list and take it over; seconds until it is in force."""
+    marker = f"change-{number}.blocked.example"
+    server.write([*names, marker], number)
+    began = time.monotonic()
+    if server.reload:
+        subprocess.run(server.reload, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    while not blocks(server, marker):
+        if time.monotonic() - began > _PATIENCE:
+            raise TimeoutError
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def measured(server: Server, names: Sequence[str], queries: Path, options: argparse.Namespace) -> Found | None:
+    with Load(server, queries, options.rate):
+        time.sleep(2)  # everything has been asked
+    with Load(server, queries, options.rate) as idle:
+        time.sleep(options.rest)
+    try:
+        with Load(server, queries, options.rate) as during:
+            times = [reloaded(server, names, number) for number in range(2, 2 + options.reloads)]
+    except TimeoutError:
+        print(f"{server.name} does not take over a changed list, and is left out", file=sys.stderr)
+        return None
+    return Found(server, idle.seen(), during.seen(), sum(times) / len(times))
+
+
+def page(found: list[Found], options: argparse.Namespace) -> str:
+    head = "| server | p99 at rest, ms | p99, ms | ratio | p99.9, ms | worst, ms | lost | s each |"
+    rows = "\n".join([head, "|---" * 8 + "|", *(each.row() for each in found)])
+    return f"""\
+{setting()} {options.names:,} blocked names, {options.asked:,} of them asked for at {options.rate:,} queries a second \
+over UDP on loopback, one server at a time, one worker; {options.reloads} reloads one after the other, each with another \
+list and another configuration. Peers are told by their control program, Sumun sees its files change, and waits until \
+they have stood still for a second, which is in its seconds; "s each" is from the change to its being in force.
+
+{rows}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--names", type=int, default=100_000)
+    parser.add_argument("--asked", type=int, default=5_000)
+    parser.add_argument("--reloads", type=int, default=20)
+    parser.add_argument("--rate", type=int, default=5_000)
+    parser.add_argument("--rest", type=float, default=8.0)
+    parser.add_argument("--only", default="", help="part of a server's name")
+    options = parser.parse_args()
+    names = blocked_names(options.names)
+    with tempfile.TemporaryDirectory() as base, upstream() as port:
+        folder = Path(base)
+        folder.chmod(0o755)
+        queries = folder / "queries"
+        queries.write_text("".join(f"{name} A\n" for name in names[: options.asked]))
+        found: list[Found] = []
+        for make in installed():
+            server = made(make, folder, port, names)
+            if options.only.lower() not in server.name.lower():
+                continue
+            with serving([server]) as running:
+                found += [each for each in [measured(server, names, queries, options)] if running and each]
+    text = page(found, options)
+    print(text)
+    if not options.only:
+        put("reloads.py", "Reloads under load: `make bench-dns`", text)
+
+
+if __name__ == "__main__":
+    main()
