@@ -156,6 +156,41 @@ def test_memory_does_not_grow_with_uploads_and_downloads(tmp_path: Path, version
     asyncio.run(main())
 
 
+def test_memory_does_not_grow_with_the_messages_of_a_websocket(tmp_path: Path) -> None:
+    """mitmproxy would keep every one of them."""
+    count, size = 4000, 4096
+    frame = b"\x82\xfe" + size.to_bytes(2) + bytes(4 + size)
+    answer = b"\x82\x7e" + size.to_bytes(2) + bytes(size)
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+            while await reader.readexactly(len(frame)):
+                writer.write(answer)
+        writer.close()
+
+    async def main() -> None:
+        server = await asyncio.start_server(echo, "127.0.0.1", 0)
+        async with server, filtering(tmp_path, HEAD_ONLY, NAMES) as filter_:
+            host = f"chatgpt.com:{server.sockets[0].getsockname()[1]}"
+            reader, writer = await asyncio.open_connection("127.0.0.1", filter_.port)
+            head = f"GET http://{host}/ HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            writer.write((head + key).encode())
+            await reader.readuntil(b"\r\n\r\n")
+            before = 0
+            for n in range(count):
+                if n == count // 8:
+                    before = _resident()
+                writer.write(frame)
+                await reader.readexactly(len(answer))
+            assert _resident() - before < count * size // 2
+            writer.close()
+
+    asyncio.run(main())
+
+
 class GrpcOrigin:
     """Says every message again as it comes, and ends with a status in trailers (gRPC over HTTP/2)."""
 

@@ -203,13 +203,9 @@ def test_the_openai_sdk_streams_and_the_first_word_is_not_kept(tmp_path: Path) -
             port = server.sockets[0].getsockname()[1]
             trusting = ssl.create_default_context(cafile=str(filter_.ca))
             proxy = f"http://127.0.0.1:{filter_.port}"
-            async with (
-                httpx.AsyncClient(proxy=proxy, verify=trusting, trust_env=False) as client,
-                openai.AsyncOpenAI(
-                    api_key="k", base_url=f"https://{INSPECTED}:{port}/v1", http_client=client, max_retries=0
-                ) as sdk,
-                asyncio.timeout(60),
-            ):
+            async with httpx.AsyncClient(proxy=proxy, verify=trusting, trust_env=False) as client, asyncio.timeout(60):
+                through: Any = {"http_client": client, "max_retries": 0}
+                sdk = openai.AsyncOpenAI(api_key="k", base_url=f"https://{INSPECTED}:{port}/v1", **through)
                 words = []
                 asked: Any = {"model": "m", "messages": [{"role": "user", "content": "hello"}], "stream": True}
                 async for part in await sdk.chat.completions.create(**asked):
