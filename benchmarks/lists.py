@@ -22,8 +22,9 @@ from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
-from sumun.catalogue.lists import Entry, parse_list
+from sumun.catalogue.lists import parse_list
 from sumun.loading.compiler import Job, LargeList, compiled
+from sumun.model.listed import Entry
 from sumun.model.name import DomainName
 from sumun.policy.domain_index import DomainIndex
 from sumun.policy.packed_index import PackedIndex

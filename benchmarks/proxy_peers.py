@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,7 @@ INSPECTED = "chatgpt.com"
 """A name whose requests have to be looked into, and are let pass."""
 ORIGIN = "10.77.0.1"
 """In the network of transparent clients, on port 443."""
+IDLE_TUNNELS = 1000
 STRANGER = "127.0.0.9"
 """A client that no proxy serves."""
 _SUMUN = """
@@ -42,7 +44,10 @@ segments:
   bench:
     networks: [127.0.0.1/32, 10.77.0.0/24]
     rules:
-      - {{id: no-deepseek, action: block, services: [deepseek], reason: {{en: "Decided by the board.", ko: "이사회 결정."}}}}
+      - id: no-deepseek
+        action: block
+        services: [deepseek]
+        reason: {{en: "Decided by the board.", ko: "이사회에서 결정했습니다."}}
       - {{id: no-old-models, action: block, services: [chatgpt], models: ["gpt-3*"]}}
 """
 _SQUID = """
@@ -125,11 +130,15 @@ def resident(pid: int) -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    with ExitStack() as open_:
-        found = [open_.enter_context(socket.socket()) for _ in range(count)]
-        for each in found:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in found]
+    """Ports below those that the system gives to clients, which would take one before its server is up."""
+    found: list[int] = []
+    for port in random.sample(range(20_000, 30_000), 1000):
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise SystemExit("there are no free ports")
 
 
 @contextmanager
@@ -138,7 +147,7 @@ def running(command: list[str], address: tuple[str, int], core: int | None, log:
     with log.open("wb") as out:
         process = subprocess.Popen(on_core(core, command), stdout=out, stderr=out)
     try:
-        for _ in range(300):
+        for _ in range(1200):
             with suppress(OSError), socket.create_connection(address, 1):
                 break
             time.sleep(0.1)

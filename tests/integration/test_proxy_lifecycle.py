@@ -103,7 +103,8 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from sumun.model.organisation import Organisation
 from sumun.pages.render import render
-from sumun.proxy.server import standalone_addon
+from sumun.proxy.parts import Parts
+from sumun.proxy.server import standalone_addons
 from sumun.proxy.shim import Shim
 from sumun.telemetry.metrics import Metrics
 from tests.integration.test_proxy_lifecycle import POLICY
@@ -112,12 +113,12 @@ from tests.support.proxies import FakeResolver, AwaitedEvents, loopback_settings
 
 def build(path):
     folder = path.parent
-    return [standalone_addon(
+    return standalone_addons(Parts(
         settings=loopback_settings(folder, folder / "origin-ca.pem"), policy=lambda: POLICY, organisation=Organisation,
         events=AwaitedEvents(), metrics=Metrics(CollectorRegistry()), pages=render, ca_folder=folder / "ca",
         resolver=FakeResolver({"open.test": "127.0.0.1", "chat.deepseek.com": "127.0.0.1", "inside.test": "10.0.0.1"}),
         clock=lambda: NOON,
-    )]
+    ))
 
 addons = [Shim(build)]
 """

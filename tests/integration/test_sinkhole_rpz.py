@@ -1,4 +1,4 @@
-"""The same names in Sumun and, as a response policy zone, in a real Unbound: no disagreement on what is blocked."""
+"""The same policy in Sumun and, exported as a response policy zone, in a real Unbound: no disagreement."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ import dns.message
 import dns.rcode
 import pytest
 
+from sumun.export.formats import FORMATS
+from sumun.export.names import entries_for
+from sumun.export.write import write
 from sumun.model.segment import DnsAnswer, DnsPolicy
+from sumun.policy.blocked import BlockedNames
 from sumun.policy.engine import Policy
 from tests.integration.test_sinkhole import running
-from tests.support.builders import policy, rule, segment
+from tests.support.builders import NOON, policy, rule, segment
 from tests.support.dns_servers import FakeResolver, serving, zone
 
 pytestmark = [
@@ -28,7 +32,11 @@ pytestmark = [
 ]
 QUERIES = 5_000
 LISTED = [f"host-{number}.zone-{number % 7}.example" for number in range(200)] + ["deepseek.example", "a-b.example"]
-TARGETS = [f"{prefix}{name}" for name in LISTED for prefix in ("", "www.", "a.b.", "x")]
+SPARED = [f"ok.b.{name}" for name in LISTED[::3]]
+"""Exceptions within what is blocked, with a name between that nothing is said of."""
+BLOCKED_AGAIN = [f"no.{name}" for name in SPARED[::2]]
+TARGETS = [f"{prefix}{name}" for name in LISTED for prefix in ("", "www.", "a.b.", "x", "b.", "ok.b.", "y.ok.b.")]
+TARGETS += [f"{prefix}{name}" for name in BLOCKED_AGAIN for prefix in ("", "z.")]
 OTHER = "plain.example"
 """Not below ``test``, which Unbound answers by itself."""
 NEIGHBOURS = ["example", "zone-1.example", "zone-2.example", "deepseek.example.org", "notdeepseek.example", OTHER]
@@ -36,8 +44,21 @@ ZONE = zone([f"{name}. 300 IN A 192.0.2.80" for name in [*TARGETS, *NEIGHBOURS]]
 
 
 def blocking() -> Policy:
-    rules = [rule("listed", "block", domains=LISTED)]
+    rules = [
+        rule("again", "block", domains=BLOCKED_AGAIN),
+        rule("spared", "allow", domains=SPARED),
+        rule("listed", "block", domains=LISTED),
+    ]
     return policy(segment("all", "127.0.0.0/8", rules=rules, dns=DnsPolicy(answer=DnsAnswer.NXDOMAIN)))
+
+
+def exported() -> str:
+    policy_ = blocking()
+    names = BlockedNames.of(policy_, policy_.segments.segments[0], NOON)
+    assert names
+    written = write(entries_for(names.patterns(), names.covers), FORMATS["rpz"])
+    assert written.losses == ()
+    return written.text
 
 
 @asynccontextmanager
@@ -45,10 +66,7 @@ async def unbound(folder: Path, upstream: FakeResolver) -> AsyncIterator[int]:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    records = "".join(f"{name} CNAME .\n*.{name} CNAME .\n" for name in LISTED)
-    (folder / "rpz").write_text(
-        f"$TTL 30\n@ SOA localhost. root.localhost. 1 3600 600 86400 30\n@ NS localhost.\n{records}"
-    )
+    (folder / "rpz").write_text(exported())
     (folder / "conf").write_text(f"""
 server:
   interface: 127.0.0.1@{port}

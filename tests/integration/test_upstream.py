@@ -300,7 +300,7 @@ def test_addresses_of_both_families_are_found_through_aliases() -> None:
 
 def test_many_questions_at_once_are_all_answered() -> None:
     async def main() -> None:
-        async with serving(ZONE) as fake, asking(fake.upstream()) as it:
+        async with serving(ZONE) as fake, asking(fake.upstream(), timeout=30) as it:
             replies = await asyncio.gather(*(it.ask(query()) for _ in range(600)))
         assert len(replies) == 600
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from struct import pack
 from zlib import compress, crc32
 
-SVG = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 120 40">
+SVG = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 136 40">
 <defs><linearGradient id="sky"><stop stop-color="#0b6470"/>
 <stop offset="1" stop-color="#12395b"/></linearGradient></defs>
 <path fill="url(#sky)" d="M4 36V16L20 4l16 12v20z"/><path fill="#ffffff" d="M15 36V22h10v14z"/>

@@ -22,6 +22,7 @@ from sumun.model.organisation import Organisation
 from sumun.model.text import Text
 from sumun.pages.render import render
 from sumun.policy.engine import Policy
+from sumun.proxy.parts import Parts
 from sumun.proxy.server import Proxy
 from sumun.telemetry.metrics import Metrics
 from sumun.upstream.errors import UpstreamError
@@ -97,6 +98,11 @@ class Filter:
     @property
     def port(self) -> int:
         return self.proxy.addresses[0][1]
+
+    @property
+    def tls_port(self) -> int:
+        """Of the proxy over TLS."""
+        return self.proxy.tls_port
 
     @property
     def http_port(self) -> int:
@@ -208,7 +214,7 @@ async def filtering(
 ) -> AsyncIterator[Filter]:
     registry = CollectorRegistry()
     metrics, events, resolver = Metrics(registry), AwaitedEvents(), FakeResolver(names or {})
-    proxy = Proxy(
+    made = Parts(
         settings=settings or loopback_settings(folder, upstream_ca),
         policy=policy if callable(policy) else lambda: policy,
         organisation=lambda: Organisation(Text.of("Example Ministry"), "it@example.test"),
@@ -218,9 +224,9 @@ async def filtering(
         pages=parts.pop("pages", render),
         ca_folder=folder / "ca",
         clock=clock,
-        reuse_port=False,
         **parts,
     )
+    proxy = Proxy(made)
     await proxy.start()
     try:
         yield Filter(proxy, events, metrics, registry, resolver, folder / "ca" / "mitmproxy-ca-cert.pem")

@@ -6,12 +6,13 @@ called anything final that one of these contradicts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
 from sumun.model.grant import Grant, GrantKind
+from sumun.model.listed import Entry
 from sumun.model.name import DomainName
 from sumun.model.request import AccessRequest
 from sumun.model.rule import Action, Exemption, Mode, Rule
@@ -106,6 +107,20 @@ def covers(pattern: Pattern, name: DomainName) -> bool:
     return labels[-len(wanted) :] == wanted
 
 
+def carries(entries: Iterable[Entry], name: DomainName) -> bool:
+    """By the highest rank, then the most specific entry (globs are all alike), then the one that lists the name."""
+    speaking = [
+        (
+            entry.hold.rank,
+            (2, 0) if entry.pattern.match is Match.GLOB else rank(entry.pattern, name),
+            entry.hold.carries,
+        )
+        for entry in entries
+        if covers(entry.pattern, name) and not any(covers(Pattern(spared), name) for spared in entry.unless)
+    ]
+    return max(speaking, default=(0, (0, 0), False))[2]
+
+
 def rank(pattern: Pattern, name: DomainName) -> tuple[int, int]:
     """The name itself (exact, then suffix), then globs, then suffixes by length."""
     if pattern.text == name.text:
@@ -134,8 +149,9 @@ def _matches(source: PolicySource, rule: Rule, request: AccessRequest, service: 
         or (service is not None and bool(when.vendor_countries & {service.vendor_country, service.parent_country})),
         when.data_countries is None or (service is not None and bool(when.data_countries & service.data_countries)),
         when.domains is None or (name is not None and any(covers(p, name) for p in when.domains)),
+        when.on_premises is None or (service is not None and when.on_premises == bool(service.on_premises)),
         when.lists is None
-        or (name is not None and any(covers(p, name) for lid in when.lists for p in source.lists.get(lid, ()))),
+        or (name is not None and any(carries(source.lists.get(list_id, ()), name) for list_id in when.lists)),
     ]
     inside = [
         when.users is None or request.user in when.users,

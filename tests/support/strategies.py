@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import strategies as st
 
 from sumun.model.grant import Grant, GrantKind
+from sumun.model.listed import Entry, Hold
 from sumun.model.name import DomainName
 from sumun.model.request import UNKNOWN, AccessRequest, Facet
 from sumun.model.rule import Action, Conditions, Exemption, Mode, Rule
@@ -66,7 +67,8 @@ def _tuple(values: list[Any]) -> st.SearchStrategy[Any]:
 conditions = st.builds(
     Conditions,
     services=_some(SERVICES), categories=_some([*CATEGORIES, "*"]), vendor_countries=_some(COUNTRIES),
-    data_countries=_some(COUNTRIES), domains=_tuple(PATTERNS), lists=_some(LISTS),
+    data_countries=_some(COUNTRIES), on_premises=st.sampled_from([None, None, True, False]),
+    domains=_tuple(PATTERNS), lists=_some(LISTS),
     clients=_tuple([ip_network(n) for n in NETWORKS]), users=_some(USERS), models=_tuple(["deepseek*", "GPT-*", "*r1"]),
     content=_some(DETECTORS), uploads=st.none() | st.booleans(),
 )  # fmt: skip
@@ -87,6 +89,11 @@ domains = st.builds(
     st.sampled_from([(), ("/chat",), ("/chat", "/ai")]),
 )
 
+holds = st.sampled_from([Hold.LISTED, Hold.LISTED, *Hold])
+left_out = st.lists(st.sampled_from(NAMES), max_size=1).map(tuple)
+entries = st.builds(Entry, st.sampled_from(PATTERNS), holds, st.just(()) | left_out)
+"""Entries of lists, with exceptions of every kind."""
+
 
 @st.composite
 def services(draw: st.DrawFn) -> list[Service]:
@@ -99,6 +106,7 @@ def services(draw: st.DrawFn) -> list[Service]:
             tuple(e for e, owner in zip(entries, owners, strict=True) if owner == id_),
             parent_country=draw(st.none() | st.sampled_from(COUNTRIES)),
             data_countries=draw(st.frozensets(st.sampled_from(COUNTRIES))),
+            on_premises=draw(st.sampled_from([None, True, False])),
         )
         for id_ in SERVICES
     ]  # fmt: skip
@@ -123,7 +131,7 @@ def sources(draw: st.DrawFn) -> PolicySource:
         segments=segments,
         rules=draw(st.lists(rules, max_size=3)),
         services=draw(services()),
-        lists={id_: draw(st.lists(st.sampled_from(PATTERNS), max_size=3)) for id_ in LISTS},
+        lists={id_: draw(st.lists(entries, max_size=3)) for id_ in LISTS},
         exemptions=draw(st.lists(exemptions, max_size=1)),
         unknown_clients=draw(st.none() | st.just("second")),
         revision="random",

@@ -202,8 +202,10 @@ def test_sk_hynix_asks_for_a_reason_that_somebody_approves() -> None:
 
 
 def test_naver_judges_by_where_vendor_and_data_are() -> None:
-    found = actions(template("naver"), "10.90.3.4", DEEPSEEK[0], "kimi.com", "clova.ai", CHATGPT, ORDINARY)
-    assert found == [BLOCK, BLOCK, MONITOR, WARN, ALLOW]
+    found = actions(
+        template("naver"), "10.90.3.4", DEEPSEEK[0], "kimi.com", "clova.ai", "ollama.com", CHATGPT, ORDINARY
+    )
+    assert found == [BLOCK, BLOCK, MONITOR, MONITOR, WARN, ALLOW]
 
 
 def test_government_devices_are_banned_but_for_one_exemption_until_its_end() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
@@ -92,6 +92,32 @@ def authority(state: Path, *, create: bool = True) -> CertificateAuthority:
     try:
         return ensure_ca(folder, at=now()) if create else load_ca(folder, at=now())
     except (CaFault, OSError) as error:
+        raise CannotStart(str(error)) from error
+
+
+def rotate_authority(state: Path, *, whole: bool, root_key: Path | None) -> CertificateAuthority:
+    """Another intermediate, or (``whole``) another root with one, in this state folder; raises CannotStart."""
+
+    def rotated(ca: Any) -> CertificateAuthority:
+        made: CertificateAuthority = (ca.renew_root if whole else ca.renew)(state / "ca", at=now(), root_key=root_key)
+        return made
+
+    return _with_authority(rotated)
+
+
+def export_root_key(state: Path, to: Path, *, remove: bool) -> None:
+    """Copy the root's key out of this state folder, and maybe remove it there; raises CannotStart."""
+    _with_authority(lambda ca: ca.export_root_key(state / "ca", to, remove=remove))
+
+
+def _with_authority[T](do: Callable[[Any], T]) -> T:
+    try:
+        from sumun.proxy import ca
+    except ImportError as error:
+        raise CannotStart("the proxy needs mitmproxy: install `sumun[proxy]`") from error
+    try:
+        return do(ca)
+    except (ca.CaFault, OSError) as error:
         raise CannotStart(str(error)) from error
 
 

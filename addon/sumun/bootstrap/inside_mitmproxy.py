@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sumun.bootstrap.clock import now
 from sumun.bootstrap.commands import prepare
 from sumun.bootstrap.process import Process, beginnings, upstreams_of
-from sumun.bootstrap.proxy import book
+from sumun.bootstrap.proxy import parts
 from sumun.bootstrap.role import Role
+
+if TYPE_CHECKING:
+    from sumun.proxy.authentication import Known  # mitmproxy is an extra
 
 
 def mitmproxy_addons() -> list[object]:
@@ -20,32 +23,19 @@ def mitmproxy_addons() -> list[object]:
 
 
 def _inside_mitmproxy(config: Path) -> list[object]:
-    from sumun.pages.render import render
-    from sumun.proxy.server import standalone_addon
+    from sumun.proxy.server import standalone_addons
 
     prepare(config, [Role.PROXY])
     process = beginnings(config, f"{Role.PROXY}-0")
-    settings = process.settings
-    addon = standalone_addon(
-        settings=settings,
-        policy=process.policy,
-        organisation=process.organisation,
-        events=process.recorder,
-        metrics=process.metrics,
-        resolver=upstreams_of(settings, process.metrics),
-        pages=render,
-        ca_folder=settings.state / "ca",
-        clock=now,
-        book=book(process),
-    )
-    return [addon, _Chores(process)]
+    made = parts(process, upstreams_of(process.settings, process.metrics))
+    return [*standalone_addons(made), _Chores(process, made.users)]
 
 
 class _Chores:
     """What goes on beside the hooks, as an addon: watching files and store, writing events."""
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
+    def __init__(self, process: Process, users: Known | None) -> None:
+        self._process, self._users = process, users
         self._tasks: list[asyncio.Future[None]] = []
 
     def running(self) -> None:
@@ -54,5 +44,7 @@ class _Chores:
     def done(self) -> None:
         for task in self._tasks:
             task.cancel()
+        if self._users:
+            self._users.close()
         self._process.watch.store.close()
         self._process.recorder.close()

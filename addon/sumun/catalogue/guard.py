@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -22,7 +21,7 @@ class Guard:
         """The first name that the pattern covers; None: it spares them all."""
         text = pattern.text
         if pattern.match is Match.GLOB:
-            return next(filter(_regex(text).fullmatch, self._names), None)
+            return next(filter(pattern.expression.fullmatch, self._names), None)
         if text in self._exact:
             return text
         return self._above.get(text) if pattern.match is Match.SUFFIX else None
@@ -30,7 +29,3 @@ class Guard:
 
 NOBODY: Final = Guard()
 """Guards nothing."""
-
-
-def _regex(glob: str) -> re.Pattern[str]:
-    return re.compile("[^.]+".join(map(re.escape, glob.split("*"))))

@@ -7,12 +7,14 @@ formats alike and name by name, so that one bad name does not take its neighbour
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
 
 from sumun.catalogue.public_suffix import is_public_suffix
+from sumun.model.listed import Hold
 from sumun.model.name import DomainName, IPAddress, parse_host
 from sumun.model.service import Match, Pattern
 
@@ -32,16 +34,19 @@ class Wanted:
 
     text: str
     match: Match
+    hold: Hold = Hold.LISTED
+    unless: tuple[str, ...] = ()
+    """Names that are kept out of it, as they are written."""
 
 
-def covering(text: str) -> Wanted:
+def covering(text: str, hold: Hold = Hold.LISTED, unless: Iterable[str] = ()) -> Wanted:
     """A domain and everything below it; a leading ``*.`` or dot says the same and is taken off."""
-    return Wanted(text, Match.SUFFIX)
+    return Wanted(text, Match.SUFFIX, hold, tuple(unless))
 
 
-def only(text: str) -> Wanted:
+def only(text: str, hold: Hold = Hold.LISTED, unless: Iterable[str] = ()) -> Wanted:
     """One host name."""
-    return Wanted(text, Match.EXACT)
+    return Wanted(text, Match.EXACT, hold, tuple(unless))
 
 
 @lru_cache(maxsize=256)

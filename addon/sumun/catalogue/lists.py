@@ -11,8 +11,8 @@ from sumun.catalogue import adblock, dnsmasq, domains, dstdomain, hosts, rpz, un
 from sumun.catalogue.detect import detected
 from sumun.catalogue.guard import NOBODY, Guard
 from sumun.catalogue.line import NotAnEntry, Wanted, vetted
-from sumun.model.name import InvalidName
-from sumun.model.service import Pattern
+from sumun.model.listed import Entry
+from sumun.model.name import DomainName, InvalidName
 
 MAX_LINE: Final = 4096
 """Characters; a longer line is refused unread."""
@@ -39,13 +39,6 @@ AUTO: Final = "auto"
 """Format that stands for the one that fits best."""
 _PREFERRED: Final = ("domains", "hosts", "rpz", "adblock", "dnsmasq", "unbound", "v2fly", "dstdomain", "urls")
 """Of formats that fit equally well, the first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A name that the list carries."""
-
-    pattern: Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +96,14 @@ def _line(number: int, line: str, read: Callable[[str], Iterator[Wanted]], guard
 def _item(number: int, line: str, wanted: Wanted, guard: Guard) -> Entry | Refused:
     try:
         pattern = vetted(wanted)
+        unless = tuple(DomainName.parse(name).text for name in wanted.unless)
     except (NotAnEntry, InvalidName) as fault:
         return Refused(number, _shown(line), str(fault))
+    if not wanted.hold.carries:
+        return Entry(pattern, wanted.hold, unless)
     if name := guard.taken_down_by(pattern):
         return Refused(number, _shown(line), f"`{pattern}` would take down `{name}`, which others need: {_REMEDY}")
-    return Entry(pattern)
+    return Entry(pattern, wanted.hold, unless)
 
 
 def _shown(line: str) -> str:

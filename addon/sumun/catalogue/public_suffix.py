@@ -96,17 +96,31 @@ _LOCAL: Final = {
 """Second-level registries that one country alone has."""
 
 _PLATFORM_NAMES: Final = """
-    amazonaws.com amplifyapp.com appspot.com azureedge.net azurefd.net azurestaticapps.net azurewebsites.net b-cdn.net
-    bitbucket.io blob.core.windows.net blogspot.com cdn.cloudflare.net cloudapp.azure.com cloudapp.net cloudfront.net
-    cloudfunctions.net core.windows.net ddns.net deno.dev duckdns.org elasticbeanstalk.com fastly.net firebaseapp.com
-    fly.dev github.io gitlab.io glitch.me googleapis.com googleusercontent.com herokuapp.com herokudns.com
-    myqcloud.com myshopify.com netlify.app no-ip.org notion.site ondigitalocean.app onrender.com
-    pages.dev r2.dev railway.app repl.co replit.app run.app s3.amazonaws.com sharepoint.com squarespace.com
-    storage.googleapis.com streamlit.app surge.sh tistory.com trafficmanager.net trycloudflare.com vercel.app web.app
-    webflow.io windows.net wixsite.com wordpress.com workers.dev
+    a.run.app akadns.net akamai.net akamaiedge.net akamaihd.net akamaized.net aliyuncs.com amazonaws.com
+    amplifyapp.com appspot.com atlassian.net auth0.com awsapprunner.com awsglobalaccelerator.com azure-api.net
+    azurecontainer.io azurecontainerapps.io azureedge.net azurefd.net azurestaticapps.net azurewebsites.net
+    b-cdn.net backblazeb2.com base44.app bcebos.com bitbucket.io blob.core.windows.net blogspot.co.kr blogspot.com
+    bolt.host bytepluscdn.com bytepluses.com cafe24.com carrd.co cdn.cloudflare.net cdn77.org cloudapp.azure.com
+    cloudapp.net clouddn.com cloudfront.net cloudfunctions.net cloudwaysapps.com codespot.com convex.site
+    core.windows.net csb.app daumcdn.net ddns.net deno.dev digitaloceanspaces.com duckdns.org dyndns.org edgekey.net
+    edgesuite.net elasticbeanstalk.com fastly-edge.com fastly.net fastlylb.net firebaseapp.com fly.dev force.com
+    framer.app framer.website freshdesk.com gitbook.io github.dev github.io githubpreview.dev githubusercontent.com
+    gitlab.io gitpod.io glitch.me googleapis.com googleusercontent.com gov-ncloud.com gradio.live herokuapp.com
+    herokudns.com hf.space hopto.org hwcdn.net hwclouds.com imweb.me iptime.org kakaocdn.net kinsta.cloud
+    kinsta.page kunlunca.com kxcdn.com livekit.cloud llnwd.net lovable.app lovableproject.com map.fastly.net
+    medium.com modal.run modoo.at my.site.com myhuaweicloud.com myqcloud.com myqnapcloud.com myshopify.com
+    myworkday.com ncloud.com neocities.org netlify.app no-ip.org notion.site now.sh ntruss.com okta.com on.aws
+    ondigitalocean.app onmicrosoft.com onrender.com pages.dev pantheonsite.io platformsh.site pstatic.net
+    pythonanywhere.com qiniucdn.com r2.cloudflarestorage.com r2.dev railway.app readthedocs.io repl.co replit.app
+    replit.dev rsc.cdn77.org run.app s3.amazonaws.com salesforce.com sentry.io service-now.com sharepoint.com
+    snowflakecomputing.com squarespace.com stackpathcdn.com static.hf.space storage.googleapis.com streamlit.app
+    streamlitapp.com substack.com supabase.co supabase.in surge.sh synology.me tencentcloudapi.com tistory.com
+    trafficmanager.net trycloudflare.com tumblr.com up.railway.app vercel.app volces.com wasabisys.com web.app
+    webflow.io weebly.com weeblysite.com windows.net wixsite.com wixstudio.com wordpress.com workers.dev
+    wpengine.com wpenginepowered.com zapto.org zendesk.com
 """
 _PLATFORMS: Final = frozenset(_PLATFORM_NAMES.split())
-"""Hosting and content-delivery platforms: every customer has a name below."""
+"""Hosting, content-delivery and office platforms: every customer has a name below."""
 
 
 def is_public_suffix(name: str) -> bool:

@@ -26,6 +26,29 @@ come and go by the week, are not: expect newcomers that no rule knows yet. What 
 
 """
 
+_WEAK: Final = {
+    "chat-assistant": "the assistants that press and public lists name, with Korea's, China's and Japan's; missing are "
+    "those of telephone makers and banks, and the national ones that no public list names",
+    "llm-api": "the vendors of models and the larger hosts; second-row hosts are nearly all seen by one source "
+    "only, and an unlisted one is still told by the shape of its requests (`unknown-llm-api`) where the proxy may look",
+    "aggregator": "resellers come and go by the week, most of them Chinese: expect to meet others",
+    "search": "the well-known engines; answers inside ordinary search results are told apart on two hosts only",
+    "code-assistant": "editors, extensions and agents that many public lists name; extensions that speak to a model of "
+    "one's own choice have no host of their own",
+    "agent": "the youngest category, and the one that grows fastest: newcomers are missing",
+    "writing": "English-language tools; helpers inside office suites are not told apart",
+    "meeting": "the widely used bots; those built into Zoom, Teams and Meet are not told apart, and Korean and "
+    "Japanese ones are few",
+    "image": "well covered; generators inside photo editors (Canva, Fotor) are known and not told apart",
+    "video": "well covered, Chinese ones included; editors that merely have a generator are left out",
+    "audio": "voice and music generators; speech services of the cloud providers share their hosts with other uses",
+    "companion": "the large English, Korean and Chinese ones; small ones change names often and are missing",
+    "model-hub": "complete as far as is known; mirrors are not followed",
+    "local-runtime-download": "the runtimes by their download sites; packages of operating systems and of programming "
+    "languages bring the same programs and are not told apart",
+}
+"""For each category what is covered and what is known to be missing."""
+
 _HOW_TO_ADD: Final = """\
 ## How to add a service in five minutes
 
@@ -122,6 +145,12 @@ def _completeness(services: Sequence[Service]) -> Iterator[str]:
         seen = [_observers(service) for service in services if service.category == category]
         once, twice = sum(count <= 1 for count in seen), seen.count(2)
         yield f"| `{category}` | {once} | {twice} | {len(seen) - once - twice} |"
+    yield ""
+    yield from (f"- `{category}`: {_WEAK[category]}." for category in CATEGORIES)
+    yield ""
+    tally = Counter(country for service in services for country in service.vendor_countries)
+    yield f"Services whose vendor or parent company is Korean: {tally['KR']}, looked for one by one. Japanese:"
+    yield f"{tally['JP']}, Chinese: {tally['CN']}, from public lists; what only the local press names is missing."
 
 
 def _observers(service: Service) -> int:

@@ -3,9 +3,10 @@
     example.com      CNAME .           ; the name itself does not exist
     *.example.com    CNAME .           ; and nothing below it
     *.example.net    60 IN A 192.0.2.1 ; is answered with something else: also an entry
+    www.example.com  CNAME rpz-passthru.   ; is let through: an exception, and the most specific name wins
 
 Names are taken as relative to the zone, which is how zones are published; ``*.`` covers the name itself as well, since
-zones hold the two side by side. What lets names through, and what goes by address or name server, is refused.
+zones hold the two side by side. What goes by address or name server is refused.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from sumun.catalogue.line import NotAnEntry, Wanted, covering, only
+from sumun.model.listed import Hold
 
 _FRAME: Final = re.compile(r"[\d()]+|[0-9]+[smhdw]", re.IGNORECASE)
 """What is left on the lines of a start of authority: numbers, times, brackets."""
@@ -36,6 +38,10 @@ def read(line: str) -> Iterator[Wanted]:
         raise NotAnEntry("no record that blocks a name: `name CNAME .` does")
     if owner.rpartition(".")[2] in _TRIGGERS:
         raise NotAnEntry("blocks by address or name server, which a list of names cannot")
-    if kind == "CNAME" and record[1].lower().startswith("rpz-passthru"):
-        raise NotAnEntry("an exception, which this list cannot carry")
-    yield covering(owner) if owner.startswith("*.") else only(owner)
+    yield (covering if owner.startswith("*.") else only)(owner, _hold(kind, owner, record[1].lower()))
+
+
+def _hold(kind: str, owner: str, target: str) -> Hold:
+    """Older zones let a name through by an alias to itself (section 3.3 of the draft)."""
+    passes = target.removesuffix(".") in ("rpz-passthru", owner.lower().removesuffix("."))
+    return Hold.SPARED if kind == "CNAME" and passes else Hold.LISTED

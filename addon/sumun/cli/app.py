@@ -19,6 +19,7 @@ _COMMANDS = {
     "exempt": ("sumun.cli.exempt", "exempt"),
     "services": ("sumun.cli.services", "services"),
     "lists": ("sumun.cli.lists", "lists"),
+    "export": ("sumun.cli.export", "export"),
     "ca": ("sumun.cli.ca", "ca"),
     "healthcheck": ("sumun.cli.healthcheck", "healthcheck"),
     "completion": ("sumun.cli.completion", "completion"),

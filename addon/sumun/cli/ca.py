@@ -63,10 +63,17 @@ def show(config: Path, *, pem: bool, as_json: bool) -> None:
     if pem:
         click.echo(found.certificate, nl=False)
     elif as_json:
-        print_json({"not_after": found.not_after.isoformat(), "sha256": found.fingerprint, "folder": str(found.folder)})
+        print_json({
+            "not_after": found.not_after.isoformat(), "sha256": found.fingerprint, "folder": str(found.folder),
+            "intermediate_not_after": found.signing_not_after.isoformat() if found.has_intermediate else None,
+            "root_key": found.has_root_key,
+        })  # fmt: skip
     else:
         out.print(f"certificate authority in {escape(str(found.folder))}")
         out.print(f"valid until {found.not_after:%Y-%m-%d}\nSHA-256 {found.fingerprint}")
+        if found.has_intermediate:
+            where = "is here: `sumun ca root-key` takes it away" if found.has_root_key else "is not here"
+            out.print(f"intermediate valid until {found.signing_not_after:%Y-%m-%d}; the root's key {where}")
         out.print("[dim]`sumun ca export` writes its certificate for clients[/]")
 
 
@@ -89,3 +96,44 @@ def export(config: Path, output: Path, format_: str) -> None:
     der = ssl.PEM_cert_to_DER_cert(found.certificate)
     output.write_bytes(der if format_ == "der" else found.certificate.encode())
     out.print(f"wrote {escape(str(output))} (SHA-256 {found.fingerprint})")
+
+
+@ca.command("root-key")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--remove", is_flag=True, help="Remove it from this host, once it is written.")
+@config_option
+def root_key(config: Path, output: Path, *, remove: bool) -> None:
+    """Write the root's key to a new file, to be kept off this host.
+
+    Pages go on being signed by the intermediate until that ends; `sumun ca rotate --root-key FILE` makes the next one.
+    """
+    try:
+        bootstrap.export_root_key(_state(config), output, remove=remove)
+    except OperatorFault as error:
+        fail(str(error))
+    removed = " and removed from this host" if remove else ""
+    out.print(f"wrote {escape(str(output))}{removed}: whoever has it can sign for any site")
+
+
+@ca.command()
+@click.option("--root", "whole", is_flag=True, help="Another root too, for clients to install; the old one stays good.")
+@click.option(
+    "--root-key",
+    "key",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="File with the root's key, where it is not on this host.",
+)
+@config_option
+def rotate(config: Path, *, whole: bool, key: Path | None) -> None:
+    """Make another intermediate, or another root with one; the proxy takes it when it is started again.
+
+    A new intermediate needs nothing of clients. A new root is vouched for by the old one, so clients with either see
+    the pages; install the new one before the old one ends.
+    """
+    try:
+        made = bootstrap.rotate_authority(_state(config), whole=whole, root_key=key)
+    except OperatorFault as error:
+        fail(str(error))
+    out.print(f"intermediate valid until {made.signing_not_after:%Y-%m-%d}")
+    out.print(f"root valid until {made.not_after:%Y-%m-%d}\nSHA-256 {made.fingerprint}")
+    out.print("[dim]restart the proxy to use it; `sumun ca export` writes the root for clients[/]")

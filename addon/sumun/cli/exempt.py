@@ -19,6 +19,7 @@ from sumun.cli.output import DOES_NOT_HOLD, fail, out, print_faults, print_json
 from sumun.config.fault import ConfigError, Unreadable, did_you_mean
 from sumun.config.moments import until as read_until
 from sumun.config.values import line_of_words, network
+from sumun.config.values import user as user_of
 from sumun.loading.build import Loaded
 from sumun.model.fault import OperatorFault
 from sumun.model.grant import Grant, GrantKind, Justification, ReviewRequest
@@ -88,7 +89,7 @@ def exempt() -> None:
 
 @exempt.command()
 @click.option("--client", callback=_read(network), help="Address or network, such as 10.20.0.7.")
-@click.option("--user", callback=_read(_words), help="Name of an authenticated user.")
+@click.option("--user", callback=_read(user_of), help="Name of an authenticated user, or `group:NAME`.")
 @click.option("--service", required=True, help="Id of the service (`sumun services find` knows it).")
 @click.option("--until", required=True, help="`friday`, `tomorrow`, `8h`, `3d`, `2026-12-01` or `2026-12-01 18:00`.")
 @click.option("--reason", required=True, callback=_read(_words), help="Why.")

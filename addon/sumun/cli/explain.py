@@ -19,7 +19,8 @@ from sumun.config.fault import ConfigError
 from sumun.config.settings import PagesListener
 from sumun.model.fault import OperatorFault
 from sumun.model.name import DomainName, InvalidName, IPAddress, parse_host, plain
-from sumun.model.request import UNKNOWN, AccessRequest
+from sumun.model.request import UNKNOWN, AccessRequest, Unknown
+from sumun.model.user import BadUserName, user_name
 from sumun.policy.engine import Policy
 from sumun.policy.explain import explain as explain_request
 from sumun.store.faults import StoreFault
@@ -54,6 +55,7 @@ class _Instant(click.ParamType[datetime]):
 @click.option("--model", help="Model that the request names; `none` for a request without one.")
 @click.option("--content", multiple=True, help="Detector that matches; may be given again; `none` for no match.")
 @click.option("--user", help="Authenticated user; `none` for nobody.")
+@click.option("--group", multiple=True, help="Group that the user is in; may be given again.")
 @click.option("--uploads/--no-uploads", default=None, help="Whether the request uploads a file.")
 @click.option("--at", type=_Instant(), help="When, in ISO 8601; without an offset in UTC.  [default: now]")
 @config_option
@@ -75,7 +77,7 @@ def explain(client: IPAddress, name: str, config: Path, *, as_json: bool, at: da
     except ConfigError as error:
         print_faults(error.faults)
         fail(f"`{config}` is not valid", status=DOES_NOT_HOLD)
-    except (OperatorFault, InvalidName) as error:
+    except (OperatorFault, InvalidName, BadUserName) as error:
         fail(str(error))
     at = at or bootstrap.now()
     explanation = explain_request(policy, request, at=at)
@@ -112,11 +114,17 @@ def _request(client: IPAddress, name: str, said: dict[str, Any]) -> AccessReques
         port=port,
         method=said["method"],
         path=UNKNOWN if path is None else path,
-        user=_or_none(said["user"]),
+        user=_user(said["user"]),
+        groups=frozenset(user_name(group) for group in said["group"]),
         model=_or_none(said["model"]),
         content=content,
         uploads=UNKNOWN if said["uploads"] is None else said["uploads"],
     )
+
+
+def _user(value: str | None) -> str | Unknown | None:
+    """As the proxy would call this user."""
+    return UNKNOWN if value is None else None if value == "none" else user_name(value)
 
 
 def _or_none(value: str | None) -> Any:

@@ -14,6 +14,7 @@ from sumun.model.decision import Decision, Outcome, Reason, Undetermined
 from sumun.model.name import IPAddress
 from sumun.model.request import AccessRequest, Facet
 from sumun.model.rule import Action
+from sumun.model.service import Service
 from sumun.model.verdict import Verdict
 from sumun.policy.explain import Explanation
 from sumun.policy.trace import Standing, Step
@@ -131,12 +132,25 @@ def _facts(outcome: Outcome, at: datetime) -> list[tuple[str, str]]:
     rows = [
         ("segment", outcome.segment),
         ("service", service),
+        *(_attributes(outcome.service) if outcome.service else ()),
         ("policy revision", outcome.policy_revision),
         ("at", at.isoformat()),
     ]
     if outcome.valid_until:
         rows.append(("may change at", outcome.valid_until.isoformat()))
     return rows
+
+
+def _attributes(service: Service) -> list[tuple[str, str]]:
+    """What rules may ask of a service besides its id; nothing is guessed."""
+    parent = f", of {service.parent} ({service.parent_country})" if service.parent else ""
+    on_premises = {None: "not established", True: "offered", False: "not offered"}[service.on_premises]
+    return [
+        ("category", service.category),
+        ("vendor", f"{service.vendor} ({service.vendor_country}){parent}"),
+        ("data kept in", ", ".join(sorted(service.data_countries)) or "not established"),
+        ("on premises", on_premises),
+    ]
 
 
 def _no_service(outcome: Outcome) -> str:

@@ -16,7 +16,7 @@ from rich.table import Table
 from sumun import bootstrap
 from sumun.catalogue.built_in import BUILT_IN
 from sumun.catalogue.guard import NOBODY, Guard
-from sumun.catalogue.lists import AUTO, FORMATS, Entry, Refused, parse_list
+from sumun.catalogue.lists import AUTO, FORMATS, Refused, parse_list
 from sumun.cli.list_progress import bars
 from sumun.cli.options import DEFAULT_CONFIG, config_option, json_option
 from sumun.cli.output import COULD_NOT, DOES_NOT_HOLD, err, fail, out, print_faults, print_json
@@ -30,6 +30,8 @@ from sumun.loading.sources import list_names, read_list_text
 from sumun.loading.update import Updater
 from sumun.loading.vet import Vetted
 from sumun.model.fault import OperatorFault
+from sumun.model.listed import Entry, Hold
+from sumun.model.service import Match
 
 
 @click.group(invoke_without_command=True)
@@ -75,15 +77,17 @@ def status(config: Path, *, as_json: bool) -> None:
         print_json({"lists": found})
         return
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for heading in ("list", "from", "entries", "refused", "as published", "last update"):
+    for heading in ("list", "from", "format", "entries", "refused", "as published", "last update"):
         table.add_column(heading, justify="right" if heading in ("entries", "refused") else "left")
     for state in found:
         trouble = f"[red]{escape(state['message'])}[/]" if state["message"] else escape(state["outcome"])
         table.add_row(
-            escape(state["id"]), escape(state["from"]), f"{state['entries']:,}", f"{state['refused']:,}",
-            _age(state), trouble,
+            escape(state["id"]), escape(state["from"]), escape(state["format"]), f"{state['entries']:,}",
+            f"{state['refused']:,}", _age(state), trouble,
         )  # fmt: skip
     out.print(table)
+    if any(state["refused"] for state in found):
+        out.print("[dim]`sumun lists show NAME` prints the lines that were refused, and why[/]")
 
 
 def _state(source: ListSource, loaded: Loaded, record: Record) -> dict[str, Any]:
@@ -95,6 +99,7 @@ def _state(source: ListSource, loaded: Loaded, record: Record) -> dict[str, Any]
         "format": source.format,
         "present": found.present,
         "entries": found.entries,
+        "exceptions": found.exceptions,
         "refused": found.refused,
         "confirmed_at": confirmed and confirmed.isoformat(timespec="seconds"),
         "age_seconds": confirmed and int((bootstrap.now() - confirmed).total_seconds()),
@@ -105,7 +110,7 @@ def _state(source: ListSource, loaded: Loaded, record: Record) -> dict[str, Any]
 
 def _age(state: dict[str, Any]) -> str:
     if not state["present"]:
-        return "[red]never fetched[/]"
+        return "[red]never fetched: its rules match nothing[/]"
     seconds = state["age_seconds"]
     if seconds is None:
         return ""
@@ -131,7 +136,7 @@ def show(name: str, config: Path, *, entries: bool, as_json: bool) -> None:
         fail(f"list `{name}` is not at hand yet: `sumun lists update {name}` fetches it", status=DOES_NOT_HOLD)
     items = list(parse_list(text, source.format, loaded.guards(source)))
     refusals = [item for item in items if isinstance(item, Refused)]
-    names = sorted({item.pattern.text for item in items if isinstance(item, Entry)})
+    names = sorted({item.pattern.text for item in items if isinstance(item, Entry) and item.hold.carries})
     if as_json:
         listed = {"names": names} if entries else {}
         told = [{"line": r.line, "text": r.text, "why": r.why} for r in refusals]
@@ -140,11 +145,22 @@ def show(name: str, config: Path, *, entries: bool, as_json: bool) -> None:
         for entry in names:
             click.echo(entry)
     else:
-        _tell_refusals(name, len(names), refusals)
+        exceptions = sum(isinstance(item, Entry) and not item.hold.carries for item in items)
+        _tell_refusals(name, _counted(len(names), exceptions, len(refusals)), refusals)
 
 
-def _tell_refusals(name: str, count: int, refusals: Sequence[Refused]) -> None:
-    out.print(f"[bold]{escape(name)}[/]: {count:,} entries, {len(refusals):,} lines refused")
+def _counted(entries: int, exceptions: int, refused: int) -> str:
+    """How many of each, in words."""
+
+    def some(count: int, one: str, more: str) -> str:
+        return f"{count:,} {one if count == 1 else more}"
+
+    found = [some(entries, "entry", "entries"), some(exceptions, "exception", "exceptions") if exceptions else ""]
+    return ", ".join(filter(None, (*found, some(refused, "line refused", "lines refused"))))
+
+
+def _tell_refusals(name: str, counted: str, refusals: Sequence[Refused]) -> None:
+    out.print(f"[bold]{escape(name)}[/]: {counted}")
     for refusal in refusals:
         out.print(f"[dim]{refusal.line:>7}[/]  {escape(refusal.text)}  [yellow]{escape(refusal.why)}[/]")
 
@@ -177,7 +193,7 @@ def update(name: str | None, config: Path, *, accept: bool, origin: Path | None,
                               for id_, r in records.items()]})  # fmt: skip
     for id_, record in records.items() if not as_json else ():
         good = Outcome(record.outcome).good
-        told = f"{record.outcome}, {record.entries:,} entries, {record.refused:,} lines refused"
+        told = f"{record.outcome}, {_counted(record.entries, 0, record.refused)}"
         out.print(f"[bold]{escape(id_)}[/]: " + (f"[green]{told}[/]" if good else f"[red]{escape(record.message)}[/]"))
     if not all(Outcome(record.outcome).good for record in records.values()):
         raise SystemExit(DOES_NOT_HOLD)
@@ -231,7 +247,7 @@ def verify(what: str, form: str, config: Path, *, as_json: bool) -> None:
         told = [{"line": r.line, "text": r.text, "why": r.why} for r in refusals]
         print_json({"entries": vetted.entries, "sha256": vetted.sha256, "refusals": told})
         return
-    _tell_refusals(what, vetted.entries, refusals)
+    _tell_refusals(what, _counted(vetted.entries, 0, len(refusals)), refusals)
     out.print(f"[dim]sha256: {vetted.sha256}[/]")
 
 
@@ -265,10 +281,21 @@ def diff(name: str, config: Path, *, as_json: bool) -> None:
             out.print(f"[red]- {escape(entry)}[/]")
         for entry in added:
             out.print(f"[green]+ {escape(entry)}[/]")
-        err.print(f"[dim]{len(added):,} names more, {len(removed):,} fewer[/]")
+        err.print(f"[dim]{len(added):,} entries more, {len(removed):,} fewer[/]")
     if added or removed:
         raise SystemExit(DOES_NOT_HOLD)
 
 
 def _patterns(text: str, form: str, guard: Guard = NOBODY) -> set[str]:
-    return {item.pattern.text for item in parse_list(text, form, guard) if isinstance(item, Entry)}
+    return {_worded(item) for item in parse_list(text, form, guard) if isinstance(item, Entry)}
+
+
+def _worded(entry: Entry) -> str:
+    """An entry for a person: the name first, then what is unusual about it."""
+    notes = [
+        "this name alone" if entry.pattern.match is Match.EXACT else "",
+        "" if entry.hold is Hold.LISTED else "important" if entry.hold is Hold.IMPORTANT else "exception",
+        f"without {', '.join(entry.unless)}" if entry.unless else "",
+    ]
+    said = ", ".join(filter(None, notes))
+    return f"{entry.pattern.text}  ({said})" if said else entry.pattern.text

@@ -151,6 +151,8 @@ def check_listeners(listen: Listen, fault: Report) -> None:
     for address in listen.pages.further:
         places.append((("listen", "pages", "http"), address, listen.pages.http))
         places.append((("listen", "pages", "https"), address, listen.pages.https))
+    if listen.proxy_tls:
+        places.append((("listen", "proxy", "tls", "port"), listen.proxy_tls.address, listen.proxy_tls.port))
     if listen.transparent:
         places.append((("listen", "transparent", "port"), listen.transparent.address, listen.transparent.port))
     for n, (path, address, port) in enumerate(places):

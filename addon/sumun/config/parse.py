@@ -14,7 +14,8 @@ from sumun.config.fault import ConfigError, Fault
 from sumun.config.lists import check_lists, doubtful_lists
 from sumun.config.raw import RawConfig, RawOrganisation
 from sumun.config.raw_list import RawList
-from sumun.config.raw_listen import RawTransparentListener
+from sumun.config.raw_listen import RawProxyListener, RawTransparentListener
+from sumun.config.raw_next_proxy import RawNextProxy
 from sumun.config.raw_segment import RawAccent, RawProxyPolicy
 from sumun.config.rules import Known, Report, build_exemption, build_rule
 from sumun.config.settings import (
@@ -25,14 +26,18 @@ from sumun.config.settings import (
     ProxyLimits,
     Resolving,
     Settings,
+    TlsListener,
     Tolerance,
     TransparentListener,
 )
 from sumun.config.shape import Shaped, shape
 from sumun.config.surroundings import Surroundings
+from sumun.config.users import build_users, check_users
 from sumun.config.warnings import doubts
 from sumun.model.colour import Accent
 from sumun.model.logo import Logo
+from sumun.model.name import parse_host
+from sumun.model.next_proxy import NextProxy
 from sumun.model.organisation import Organisation
 from sumun.model.rule import Action, Exemption, Rule
 from sumun.model.segment import ProxyPolicy, Segment
@@ -88,6 +93,7 @@ def _build(shaped: Shaped, raw: RawConfig, around: Surroundings) -> Config:
     checks.check_upstreams(settings, fault)
     check_sinkholes(raw, around.categories, fault)
     check_lists(raw, around, fault)
+    check_users(raw, fault)
     config = Config(
         settings=settings,
         segments=segments,
@@ -148,13 +154,14 @@ def _segments(raw: RawConfig, known: Known, logos: Mapping[str, Logo], fault: Re
             accent=_accent(segment.accent),
             logo=logos.get(checks.normal(segment.logo)),
             dns=dns_policy(raw, segment, ("segments", name), fault),
-            proxy=_proxy_policy(segment.proxy),
+            proxy=_proxy_policy(segment.proxy, raw.upstream_proxy),
         )
         for name, segment in raw.segments.items()
     )
 
 
-def _proxy_policy(raw: RawProxyPolicy) -> ProxyPolicy:
+def _proxy_policy(raw: RawProxyPolicy, common: RawNextProxy | None) -> ProxyPolicy:
+    chosen = raw.upstream_proxy or common
     return ProxyPolicy(
         frozenset(raw.connect_ports),
         raw.no_server_name,
@@ -162,7 +169,15 @@ def _proxy_policy(raw: RawProxyPolicy) -> ProxyPolicy:
         raw.encrypted_client_hello,
         raw.other_protocols,
         raw.dns_over_https,
+        raw.authenticate,
+        _next_proxy(chosen) if isinstance(chosen, RawNextProxy) else None,
     )
+
+
+def _next_proxy(raw: RawNextProxy) -> NextProxy:
+    host, port = raw.url
+    credentials = FilePath(raw.credentials) if raw.credentials else None
+    return NextProxy(parse_host(host), port, credentials, tuple(raw.direct), raw.tell_client)
 
 
 def _exemptions(raw: RawConfig, known: Known, fault: Report) -> tuple[Exemption, ...]:
@@ -186,6 +201,7 @@ def _settings(raw: RawConfig) -> Settings:
             ),
             console=Listener(listen.console.address, listen.console.port),
             transparent=_transparent(listen.transparent),
+            proxy_tls=_tls(listen.proxy),
         ),
         upstreams=tuple(raw.upstreams),
         state=FilePath(raw.state),
@@ -198,6 +214,7 @@ def _settings(raw: RawConfig) -> Settings:
         zone=raw.zone,
         store=raw.store,
         download_proxy=raw.downloads.proxy,
+        users=build_users(raw.users),
     )
 
 
@@ -213,6 +230,13 @@ def _resolving(config: RawConfig) -> Resolving:
         rate_limit=raw.rate_limit,
         unlimited=tuple(raw.unlimited),
     )
+
+
+def _tls(raw: RawProxyListener) -> TlsListener | None:
+    if raw.tls is None:
+        return None
+    ca = FilePath(raw.tls.client_ca) if raw.tls.client_ca else None
+    return TlsListener(raw.address, raw.tls.port, FilePath(raw.tls.certificate), FilePath(raw.tls.key), ca)
 
 
 def _transparent(raw: RawTransparentListener | None) -> TransparentListener | None:

@@ -14,8 +14,10 @@ from sumun.config import values
 from sumun.config.forms import Id, Line, Raw, Some, Words, Zone, read
 from sumun.config.raw_list import RawDownloads, RawList
 from sumun.config.raw_listen import RawDestinations, RawListen, RawResolver
+from sumun.config.raw_next_proxy import RawNextProxy
 from sumun.config.raw_rule import RawExemption, RawRule
 from sumun.config.raw_segment import RawAccent, RawSegment
+from sumun.config.raw_users import RawUsers
 from sumun.config.settings import Upstream
 from sumun.config.upstreams import SYSTEM, upstream
 from sumun.model.text import Text
@@ -59,3 +61,7 @@ class RawConfig(Raw):
     lists: list[RawList] = Field(default=[])
     downloads: RawDownloads = RawDownloads()
     exemptions: list[RawExemption] = Field(default=[])
+    upstream_proxy: RawNextProxy | None = Field(
+        default=None, description="Another proxy, through which this one reaches the internet."
+    )
+    users: RawUsers | None = Field(default=None, description="Without it nobody is asked who they are.")

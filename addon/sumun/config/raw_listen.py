@@ -50,6 +50,15 @@ class RawProxyLimits(Raw):
     )
 
 
+class RawTlsListener(Raw):
+    """The proxy once more, with TLS between client and proxy; on the same address."""
+
+    port: Port = 8444
+    certificate: Line = Field(description="PEM file: the proxy's own certificate, with what is above it.")
+    key: Line = Field(description="PEM file of its key, readable by this user only.")
+    client_ca: Line = Field(default="", description="PEM file: who signs certificates of clients, which name the user.")
+
+
 class RawProxyListener(Raw):
     """The proxy, for clients that are configured to use it."""
 
@@ -63,6 +72,7 @@ class RawProxyListener(Raw):
         default=timedelta(seconds=30), description="Time that running connections have to end at a stop."
     )
     limits: RawProxyLimits = RawProxyLimits()
+    tls: RawTlsListener | None = Field(default=None, description="The same with TLS between client and proxy.")
 
 
 class RawTransparentListener(Raw):

@@ -23,7 +23,7 @@ from sumun.config.forms import (
     Zone,
     read,
 )
-from sumun.model.rule import Action, Mode
+from sumun.model.rule import Action, Mode, OnPinned
 from sumun.model.service import Match, Pattern
 from sumun.model.text import Text
 
@@ -67,6 +67,9 @@ type HeaderName = Annotated[str, read(values.header_name)]
 type HeaderValue = Annotated[str, read(values.header_value)]
 
 
+type User = Annotated[str, read(values.user)]
+
+
 class RawRule(Raw):
     """Conditions, all of which must hold, and an action; the first rule that matches settles it."""
 
@@ -84,12 +87,16 @@ class RawRule(Raw):
         default=None, description="Country of the vendor or its parent company."
     )
     data_countries: Some[Country] | None = Field(default=None, description="Country where the service keeps user data.")
+    on_premises: bool | None = Field(
+        default=None,
+        description="true: known to be offered for the organisation's own machines; false: not known to be.",
+    )
     domains: Some[Domain] | None = Field(
         default=None, description="Names; each covers all below it unless `match` says else."
     )
     lists: Some[Line] | None = Field(default=None, description="Ids from `lists`.")
     clients: Some[Network] | None = Field(default=None, description="Networks or single addresses.")
-    users: Some[Line] | None = None
+    users: Some[User] | None = Field(default=None, description="Names of users, or `group:NAME`.")
     models: Some[Line] | None = Field(
         default=None, description="Globs over the name of the model, such as `deepseek*`."
     )
@@ -119,6 +126,10 @@ class RawRule(Raw):
     tenant: dict[HeaderName, HeaderValue] | None = Field(
         default=None, description="Header fields that keep a service to the organisation's own workspace."
     )
+    on_pinned: Annotated[OnPinned, Field(strict=False)] = Field(
+        default=OnPinned.REFUSE,
+        description="Client that refuses our certificate: refuse, or splice, for an hour from its next connection on.",
+    )
 
 
 class RawExemption(Raw):
@@ -126,7 +137,7 @@ class RawExemption(Raw):
 
     id: Id
     client: Network | None = None
-    user: Line | None = None
+    user: User | None = None
     service: Line
     until: Moment
     reason: Line = ""

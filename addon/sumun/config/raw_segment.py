@@ -8,10 +8,11 @@ from pydantic import BeforeValidator, Field
 
 from sumun.config import values
 from sumun.config.forms import Line, Network, Port, Raw, Some, Words, read
+from sumun.config.raw_next_proxy import RawNextProxy
 from sumun.config.raw_rule import RawRule
 from sumun.config.settings import Upstream
 from sumun.config.upstreams import upstream
-from sumun.model.segment import DnsAnswer, FailMode, Handling
+from sumun.model.segment import Authenticate, DnsAnswer, FailMode, Handling
 from sumun.model.text import Text
 
 
@@ -55,6 +56,12 @@ class RawProxyPolicy(Raw):
     encrypted_client_hello: HowTo = _handling("TLS that shows only the outer name of an encrypted ClientHello.")
     other_protocols: HowTo = _handling("What is neither TLS nor HTTP, such as SSH.")
     dns_over_https: HowTo = _handling("DNS over HTTPS, where the request is seen.")
+    upstream_proxy: Literal["direct"] | RawNextProxy | None = Field(
+        default=None, description="Another next proxy than the whole file's; `direct`: none."
+    )
+    authenticate: Annotated[Authenticate, Field(strict=False)] = Field(
+        default=Authenticate.NONE, description="Whether users have to say who they are; optional: where a rule asks."
+    )
 
 
 class RawAccent(Raw):

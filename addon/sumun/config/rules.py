@@ -13,7 +13,7 @@ from sumun.config.fault import did_you_mean, quoted
 from sumun.config.moments import Moment
 from sumun.config.raw_rule import RawDomain, RawExemption, RawHours, RawRule
 from sumun.config.values import pattern
-from sumun.model.rule import Conditions, Exemption, Rule
+from sumun.model.rule import Conditions, Exemption, OnPinned, Rule
 from sumun.model.schedule import Hours, Schedule
 from sumun.model.service import Pattern
 
@@ -48,6 +48,7 @@ def build_rule(raw: RawRule, known: Known, path: Path, fault: Report) -> Rule:
         ttl=raw.ttl,
         approver=raw.approver,
         tenant=tuple((raw.tenant or {}).items()),
+        on_pinned=raw.on_pinned,
         sinkhole=tuple(raw.sinkhole or ()),
     )
     for key, message in _contradictions(rule):
@@ -64,6 +65,7 @@ def _conditions(raw: RawRule) -> Conditions:
         categories=as_set(raw.categories),
         vendor_countries=as_set(raw.vendor_countries),
         data_countries=as_set(raw.data_countries),
+        on_premises=raw.on_premises,
         domains=None if raw.domains is None else tuple(map(_pattern, raw.domains)),
         lists=as_set(raw.lists),
         clients=None if raw.clients is None else tuple(raw.clients),
@@ -111,6 +113,12 @@ def _contradictions(rule: Rule) -> Iterator[tuple[str, str]]:
         yield (
             "tenant",
             f"`tenant` goes with `allow` or `monitor`: nothing of a request under `{rule.action}` is sent on",
+        )
+    if rule.on_pinned is OnPinned.SPLICE and not rule.action.lets_through and not rule.when.looks_inside:
+        yield (
+            "on_pinned",
+            f"`on_pinned: splice` would let through what `{rule.action}` stops: it goes with `tenant`, `models`, "
+            "`content` or `uploads`",
         )
     if rule.tenant and not rule.when.names_a_destination:
         yield "tenant", "`tenant` without a destination would open every connection: name `services` or `domains`"

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from sumun.config.user_settings import UserSettings
 from sumun.model.name import DomainName, IPAddress
 from sumun.model.rule import IPNetwork
 
@@ -59,6 +60,18 @@ class TransparentListener:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsListener:
+    """The proxy over TLS: its own certificate, and who signs those of clients."""
+
+    address: IPAddress
+    port: int
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+    """None: clients need no certificate, and one of theirs says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
 class Listen:
     """All listeners of a host."""
 
@@ -67,6 +80,7 @@ class Listen:
     pages: PagesListener
     console: Listener
     transparent: TransparentListener | None = None
+    proxy_tls: TlsListener | None = None
 
 
 class Transport(StrEnum):
@@ -193,3 +207,5 @@ class Settings:
     """URL of the store of grants; empty: SQLite in the state folder."""
     download_proxy: str | None = None
     """HTTP proxy that lists are fetched through; None: as the environment says; empty: none."""
+    users: UserSettings | None = None
+    """How the proxy learns who its users are; None: nobody is asked."""

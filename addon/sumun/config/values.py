@@ -9,9 +9,11 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from urllib.parse import urlsplit
 
 from sumun.config.fault import Unreadable, quoted
+from sumun.config.user_settings import LdapServer
 from sumun.model.name import DomainName, InvalidName, IPAddress, parse_host, plain
 from sumun.model.rule import IPNetwork
 from sumun.model.service import Match, Pattern
+from sumun.model.user import BadUserName, principal
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 _DURATION = re.compile(r"([0-9]{1,6})(s|m|h|d|w)", re.ASCII)
@@ -178,6 +180,42 @@ def header_value(text: str) -> str:
     return text
 
 
+def user(text: str) -> str:
+    """Read a user, or ``group:NAME``, as both are compared."""
+    try:
+        return principal(line_of_words(text))
+    except BadUserName as error:
+        raise Unreadable(f"{quoted(text)}: {error}") from None
+
+
+def realm(text: str) -> str:
+    """Read what a browser shows where it asks for a password: it stands in a quoted string (RFC 9110, 5.6.4)."""
+    text = line_of_words(text)
+    if len(text) > 100 or not text.isprintable() or '"' in text or "\\" in text:
+        raise Unreadable(f"{quoted(text)} cannot be shown: at most 100 characters, no quotation mark or backslash")
+    return text
+
+
+def identity_field(text: str) -> str:
+    """Read the name of a field in which a parent says who asks; never one that means something else."""
+    if not _TOKEN.fullmatch(text) or text.lower() in _OURS or not text.lower().startswith("x-"):
+        raise Unreadable(f"{quoted(text)} is not the name of a field of one's own: it begins with `X-`")
+    return text
+
+
+def ldap_server(text: str) -> LdapServer:
+    """Read ``ldaps://host`` or ``ldap://host`` (which begins with StartTLS), maybe with a port."""
+    try:
+        parts = urlsplit(text.strip())
+        port = parts.port
+    except ValueError:
+        port, parts = None, urlsplit("")
+    if parts.scheme not in ("ldap", "ldaps") or not parts.hostname or parts.path.strip("/") or "@" in parts.netloc:
+        raise Unreadable(f"{quoted(text)} is not a server: write `ldaps://ldap.example`, or `ldap://` with StartTLS")
+    start_tls = parts.scheme == "ldap"
+    return LdapServer(parts.hostname, port or (389 if start_tls else 636), start_tls)
+
+
 def contact(text: str) -> str:
     """Read where a user asks for a review: an e-mail address or an https URL."""
     text = line_of_words(text)
@@ -227,6 +265,32 @@ def http_proxy(text: str) -> str:
     if re.fullmatch(r"http://([!-~]+@)?(\[[0-9a-f:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}/?", text):
         return text
     raise Unreadable(f"{quoted(text)} is not a proxy: write `http://proxy.example:3128`, or `none`")
+
+
+def next_proxy(text: str) -> tuple[str, int]:
+    """Read the proxy behind ours: host and port."""
+    try:
+        parts = urlsplit(text.strip())
+        port = parts.port
+    except ValueError:
+        port, parts = None, urlsplit("")
+    if parts.scheme != "http" or not parts.hostname or not port or parts.path.strip("/") or "@" in parts.netloc:
+        raise Unreadable(f"{quoted(text)} is not a proxy: write `http://proxy.example:3128`; `credentials` is a file")
+    try:
+        host = parse_host(f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname)
+    except InvalidName as error:
+        raise Unreadable(str(error)) from None
+    return str(host), port
+
+
+def name_or_network(text: str) -> DomainName | IPNetwork:
+    """Read a name, which covers all below it, or a network."""
+    try:
+        return network(text)
+    except Unreadable:
+        if re.fullmatch(r"[0-9.:/a-fA-F]*[:/][0-9.:/a-fA-F]*|[0-9.]+", text):
+            raise
+        return domain_name(text)
 
 
 def list_url(text: str, *, what: str = "list") -> str:

@@ -11,7 +11,7 @@ from sumun.config.raw import RawConfig
 from sumun.config.settings import PagesListener
 from sumun.model.rule import Action, Conditions, Mode, Rule
 from sumun.model.schedule import Schedule
-from sumun.model.segment import FailMode, Segment
+from sumun.model.segment import Authenticate, FailMode, Segment
 from sumun.model.service import Match
 
 type Doubt = tuple[Path, str]
@@ -22,15 +22,33 @@ _MINE = "this version"
 def doubts(raw: RawConfig, config: Config, at: datetime | None) -> Iterator[Doubt]:
     """Every doubt about a configuration without faults; ``at`` shows what has ended already."""
     yield from _of_rules(config.rules, ("rules",), at)
+    if config.settings.users is None:
+        yield from _of_users(config.rules, ("rules",), "nobody is asked who they are: `users` is missing")
     yield from _of_answers(config.settings.listen.pages)
     yield from _of_reach(raw, config)
     for segment in config.segments:
         path: Path = ("segments", segment.name)
         yield from _of_rules(segment.rules, (*path, "rules"), at, behind=_catch_all(config.rules))
         yield from _of_segment(raw, segment, config.rules, path)
+        if why := _nobody_is_known(config, segment):
+            yield from _of_users(segment.rules, (*path, "rules"), why)
     for n, exemption in enumerate(config.exemptions):
         if at and exemption.until <= at:
             yield ("exemptions", n, "until"), f"exemption `{exemption.id}` has ended: nobody is let through by it"
+
+
+def _nobody_is_known(config: Config, segment: Segment) -> str:
+    users = config.settings.users
+    if users is None:
+        return "nobody is asked who they are: `users` is missing"
+    told = segment.proxy.authenticate is not Authenticate.NONE or users.header is not None
+    return "" if told else "nobody in this segment is asked who they are: see `proxy.authenticate`"
+
+
+def _of_users(rules: Sequence[Rule], path: Path, why: str) -> Iterator[Doubt]:
+    for n, rule in enumerate(rules):
+        if rule.when.users is not None:
+            yield (*path, n, "users"), f"{why}; this rule never matches"
 
 
 def _of_answers(pages: PagesListener) -> Iterator[Doubt]:
@@ -101,8 +119,6 @@ def _of_conditions(rule: Rule, path: Path) -> Iterator[Doubt]:
     if when.content is not None:
         message = f"no detector of content is part of {_MINE}: where this rule would decide, `on_failure` does"
         yield (*path, "content"), message
-    if when.users is not None:
-        yield (*path, "users"), f"the proxy of {_MINE} knows no users: a rule with `users` never matches"
     for n, pattern in enumerate(when.domains or ()):
         if "." not in pattern.text and pattern.match is Match.SUFFIX:
             yield (*path, "domains", n), f"`{pattern}` covers a whole top-level domain"

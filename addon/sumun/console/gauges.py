@@ -41,17 +41,26 @@ class ConsoleCollector(Collector):
             "When the certificate authority of the pages ends",
             [] if not_after is None else [({}, not_after)],
         )
+        signing_end = certificate_end(self._ca_certificate.with_name("intermediate.pem"))
+        yield _gauge(
+            "ca_intermediate_not_after_timestamp_seconds",
+            "When the intermediate that signs pages ends: `sumun ca rotate` makes another",
+            [] if signing_end is None else [({}, signing_end)],
+        )
 
 
 def certificate_end(path: Path) -> float | None:
-    """Seconds since 1970 at which the certificate in this PEM file ends; None where there is none to read."""
+    """Seconds since 1970 at which the last certificate in this PEM file ends; None where there is none to read.
+
+    Older roots stand beside the one in use while clients still have them.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cafile=path)
     except OSError:  # also ssl.SSLError: no file, or no certificate in it
         return None
     ends = [ssl.cert_time_to_seconds(str(certificate["notAfter"])) for certificate in context.get_ca_certs()]
-    return min(ends, default=None)
+    return max(ends, default=None)
 
 
 def _policy(view: LoadedView) -> Iterator[Metric]:

@@ -14,7 +14,7 @@ from sumun.catalogue.built_in import BUILT_IN, NEVER_BLOCK, RESERVED, parse_name
 from sumun.catalogue.categories import CATEGORIES
 from sumun.catalogue.faults import ServiceFault
 from sumun.catalogue.guard import NOBODY, Guard
-from sumun.catalogue.lists import AUTO, FORMATS, Entry, Refused, parse_list
+from sumun.catalogue.lists import AUTO, FORMATS, Refused, parse_list
 from sumun.catalogue.service_file import parse_service
 from sumun.config.configuration import Config
 from sumun.config.fault import ConfigError, Fault
@@ -23,8 +23,9 @@ from sumun.config.settings import ListSource, Settings
 from sumun.loading.compiler import REFUSALS_KEPT, Job, LargeList
 from sumun.loading.large_lists import Compile, in_memory
 from sumun.loading.sources import LoadError, Sources
+from sumun.model.listed import Entry, Filed
 from sumun.model.name import DomainName, InvalidName, parse_host
-from sumun.model.service import Pattern, Service
+from sumun.model.service import Service
 from sumun.policy.compile import PolicySource, compile_policy
 from sumun.policy.engine import Policy
 from sumun.policy.packed_index import PackedIndex
@@ -35,6 +36,8 @@ class ListStatistics:
     """What became of one list."""
 
     entries: int = 0
+    exceptions: int = 0
+    """Entries that take names out again; they are not counted among the others."""
     refused: int = 0
     """Lines that were not taken."""
     refusals: tuple[Refused, ...] = ()
@@ -84,7 +87,7 @@ def build(sources: Sources, *, at: datetime | None = None, compile_lists: Compil
         raise ConfigError(faults)
     known = (*(ListSource(id_, "domains") for id_ in BUILT_IN if id_ in sources.lists), *config.settings.lists)
     guards = guard_for(config.settings, sources.lists.get(NEVER_BLOCK, ""))
-    patterns, lists = _lists(known, sources.lists, guards)
+    entries, lists = _lists(known, sources.lists, guards)
     large = _compiled(known, sources, config.settings, compile_lists)
     lists |= _told(large)
     policy = compile_policy(
@@ -92,7 +95,7 @@ def build(sources: Sources, *, at: datetime | None = None, compile_lists: Compil
             segments=config.segments,
             rules=config.rules,
             services=services,
-            lists=patterns,
+            lists=entries,
             large_lists=large,
             exemptions=config.exemptions,
             unknown_clients=config.unknown_clients,
@@ -134,20 +137,20 @@ def _known(texts: Iterable[str], services: Iterable[Service]) -> frozenset[str]:
 
 def _lists(
     sources: Iterable[ListSource], texts: Mapping[str, str], guards: Callable[[ListSource], Guard]
-) -> tuple[dict[str, tuple[Pattern, ...]], dict[str, ListStatistics]]:
-    patterns: dict[str, tuple[Pattern, ...]] = {}
+) -> tuple[dict[str, tuple[Entry, ...]], dict[str, ListStatistics]]:
+    entries: dict[str, tuple[Entry, ...]] = {}
     statistics: dict[str, ListStatistics] = {}
     for source in sources:
         if (text := texts.get(source.id)) is None:
             statistics[source.id] = ListStatistics()
             continue
         read = _read_built_in if source.id in BUILT_IN else read_list
-        patterns[source.id], statistics[source.id] = read(text, source.format, guards(source))
-    return patterns, statistics
+        entries[source.id], statistics[source.id] = read(text, source.format, guards(source))
+    return entries, statistics
 
 
 @lru_cache(maxsize=2 * len(BUILT_IN))
-def _read_built_in(text: str, form: str, guard: Guard) -> tuple[tuple[Pattern, ...], ListStatistics]:
+def _read_built_in(text: str, form: str, guard: Guard) -> tuple[tuple[Entry, ...], ListStatistics]:
     """As above, for lists that change with Sumun's version only."""
     return read_list(text, form, guard)
 
@@ -169,9 +172,14 @@ def _compiled(
 def _told(index: PackedIndex | None) -> dict[str, ListStatistics]:
     if index is None:
         return {}
+    filed = [(Filed.read(text), count) for text, count in index.counts.items()]
     return {
         id_: ListStatistics(
-            index.counts.get(id_, 0), told["refused"], tuple(Refused(**r) for r in told["refusals"]), present=True
+            sum(count for entry, count in filed if entry.list == id_ and entry.hold.carries),
+            sum(count for entry, count in filed if entry.list == id_ and not entry.hold.carries),
+            told["refused"],
+            tuple(Refused(**r) for r in told["refusals"]),
+            present=True,
         )
         for id_, told in index.about["lists"].items()
     }
@@ -200,17 +208,18 @@ def _upstream_names(settings: Settings) -> Iterator[DomainName]:
                 yield host
 
 
-def read_list(text: str, form: str, guard: Guard = NOBODY) -> tuple[tuple[Pattern, ...], ListStatistics]:
+def read_list(text: str, form: str, guard: Guard = NOBODY) -> tuple[tuple[Entry, ...], ListStatistics]:
     """Each entry of a list once, and what became of its lines."""
-    taken: dict[Pattern, None] = {}
+    taken: dict[Entry, None] = {}
     refusals: list[Refused] = []
     refused = 0
     for item in parse_list(text, form, guard):
         match item:
-            case Entry(pattern):
-                taken[pattern] = None
+            case Entry():
+                taken[item] = None
             case Refused():
                 refused += 1
                 if len(refusals) < REFUSALS_KEPT:
                     refusals.append(item)
-    return tuple(taken), ListStatistics(len(taken), refused, tuple(refusals), present=True)
+    carried = sum(entry.hold.carries for entry in taken)
+    return tuple(taken), ListStatistics(carried, len(taken) - carried, refused, tuple(refusals), present=True)

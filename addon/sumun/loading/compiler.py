@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from sumun.catalogue.guard import NOBODY, Guard
-from sumun.catalogue.lists import Entry, Refused, parse_list
+from sumun.catalogue.lists import Refused, parse_list
 from sumun.loading.sources import MAX_LIST, LoadError
+from sumun.model.listed import Entry
 from sumun.model.name import DomainName
 from sumun.model.service import Match, Pattern
 from sumun.policy.packed_index import pack
@@ -25,7 +26,10 @@ REFUSALS_KEPT = 100
 """Refusals of one list that are kept to be shown; all are counted."""
 _MAX_GLOBS = 10_000
 """Of one list: each costs every look-up below its tail, and is held in every process."""
-_FORMAT = 2
+_MAX_PARTIAL = 1_000
+"""Rules of one list that leave names out: each is a label of its own, and an index has room for some 65,000."""
+_FORMAT = 3
+"""Changes whenever the same lists would give another index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +68,35 @@ def _entries(job: Job, told: dict[str, Any]) -> Iterator[tuple[Pattern, str]]:
     guard = Guard(map(DomainName, job.guarded))
     for entry in job.lists:
         refusals: list[Refused] = []
-        refused = globs = 0
+        refused, bounds = 0, _Bounds()
         for item in parse_list(_text(entry), entry.format, guard if entry.guard else NOBODY):
-            if isinstance(item, Entry):
-                globs += item.pattern.match is Match.GLOB
-                if item.pattern.match is not Match.GLOB or globs <= _MAX_GLOBS:
-                    yield item.pattern, entry.id
-                    continue
-                item = Refused(0, item.pattern.text, f"more than {_MAX_GLOBS:,} patterns with an asterisk")  # noqa: PLW2901 - an entry too many is a refusal
+            bounded = bounds.held(item) if isinstance(item, Entry) else item
+            if isinstance(bounded, Entry):
+                yield bounded.pattern, bounded.filed_as(entry.id)
+                continue
             refused += 1
             if len(refusals) < REFUSALS_KEPT:
-                refusals.append(item)
+                refusals.append(bounded)
         told[entry.id] = {"refused": refused, "refusals": [asdict(refusal) for refusal in refusals]}
+
+
+class _Bounds:
+    """Refuses what there would be too much of in one list."""
+
+    def __init__(self) -> None:
+        self._globs = self._partial = 0
+
+    def held(self, entry: Entry) -> Entry | Refused:
+        """The entry, or why it is one too many."""
+        if entry.pattern.match is Match.GLOB:
+            self._globs += 1
+            if self._globs > _MAX_GLOBS:
+                return Refused(0, entry.pattern.text, f"more than {_MAX_GLOBS:,} patterns with an asterisk")
+        if entry.unless:
+            self._partial += 1
+            if self._partial > _MAX_PARTIAL:
+                return Refused(0, entry.pattern.text, f"more than {_MAX_PARTIAL:,} rules that leave names out")
+        return entry
 
 
 def _text(entry: LargeList) -> str:

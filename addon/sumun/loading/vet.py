@@ -8,12 +8,16 @@ from email.utils import parsedate_to_datetime
 from hashlib import sha256
 
 from sumun.catalogue.guard import Guard
-from sumun.catalogue.lists import Entry, Refused, parse_list
+from sumun.catalogue.lists import Refused, parse_list
 from sumun.config.settings import ListSource
 from sumun.loading.fetch import Fetched
 from sumun.loading.outcome import NotTaken, Outcome
 from sumun.loading.record import Record
 from sumun.loading.signature import verify
+from sumun.model.listed import Entry
+from sumun.model.name import DomainName
+from sumun.model.service import Pattern
+from sumun.policy.domain_index import DomainIndex
 
 _TOO_FEW = 100
 """Entries, or refused lines, below which a share says nothing: a list of five may well become one of ten."""
@@ -58,16 +62,37 @@ def vet(
 
 
 def count(text: str, form: str, guard: Guard) -> tuple[int, int]:
-    """How many entries a list has, each counted once, and how many lines are refused."""
+    """How many names a list carries, each counted once, and how many lines are refused.
+
+    What an exception takes out again is not carried, so that a version which excepts everything counts as empty.
+    """
     seen: set[int] = set()
+    exceptions: list[tuple[Pattern, int]] = []
     refused = 0
     for item in parse_list(text, form, guard):
         match item:
-            case Entry(pattern):
-                seen.add(hash((pattern.text, pattern.match)))
+            case Entry(pattern, hold):
+                if hold.carries:
+                    seen.add(hash((pattern.text, pattern.match)))
+                elif hold.rank:
+                    exceptions.append((pattern, hold.rank))
             case Refused():
                 refused += 1
+    if exceptions:
+        seen -= _excepted(text, form, DomainIndex(exceptions))
     return len(seen), refused
+
+
+def _excepted(text: str, form: str, exceptions: DomainIndex[int]) -> set[int]:
+    """Entries of which not even the name itself is carried; read once more, since few lists have exceptions at all."""
+    found: set[int] = set()
+    carried: set[int] = set()
+    for item in parse_list(text, form):
+        if isinstance(item, Entry) and item.hold.carries:
+            ranks = exceptions.lookup(DomainName(item.pattern.text))
+            excepted = any(rank > item.hold.rank for group in ranks for rank in group)
+            (found if excepted else carried).add(hash((item.pattern.text, item.pattern.match)))
+    return found - carried
 
 
 def _text(fetched: Fetched) -> str:

@@ -24,6 +24,8 @@ class Context:
     """Technique, where the attempt looks like one of getting round the filter."""
     failure: bool = False
     """The verdict came from the segment's ``on_failure``, not from a decision."""
+    pinned: bool = False
+    """The client refused our certificate, now or lately."""
 
 
 @dataclass(frozen=True, slots=True)

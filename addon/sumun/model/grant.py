@@ -66,6 +66,13 @@ class Subject:
     service: str = ""
     name: str = ""
     """Host name or address, for a destination of no service."""
+    user: str = ""
+    """Who it is, where one is known: then it is theirs, from whatever client."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What makes two the same."""
+        return self.user or str(self.client), self.segment, self.rule, self.service, self.name
 
 
 class AskedState(StrEnum):
@@ -169,7 +176,7 @@ class GrantChanged:
         """What happened to a request about this subject."""
         return cls(
             at, change, id_, kind, subject.segment, subject.rule, subject.service, subject.name,
-            str(subject.client), reason=reason, purpose=purpose, incident=incident, by=by,
+            str(subject.client), subject.user, reason=reason, purpose=purpose, incident=incident, by=by,
         )  # fmt: skip
 
 

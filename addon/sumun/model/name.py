@@ -82,10 +82,10 @@ class DomainName:
 
     def suffixes(self) -> Iterator[str]:
         """This name, then each parent up to the top-level domain."""
-        rest = self.text
-        while rest:
-            yield rest
-            _, _, rest = rest.partition(".")
+        text, start = self.text, 0
+        while text[start:]:
+            yield text[start:]
+            start = text.find(".", start) + 1 or len(text)
 
     def __str__(self) -> str:
         return self.text

@@ -41,6 +41,8 @@ class AccessRequest:
     path: str | Unknown = UNKNOWN
     """Without the query string."""
     user: str | Unknown | None = UNKNOWN
+    groups: frozenset[str] = frozenset()
+    """Of the user, where one is known."""
     model: str | Unknown | None = UNKNOWN
     content: frozenset[str] | Unknown = UNKNOWN
     """Ids of the detectors that matched."""

@@ -42,6 +42,14 @@ class Mode(StrEnum):
     SHADOW = "shadow"
 
 
+class OnPinned(StrEnum):
+    """What becomes of a client that refuses our certificate, where the rule needs to look inside."""
+
+    REFUSE = "refuse"
+    SPLICE = "splice"
+    """Its next connections to that host pass unseen, for a time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Conditions:
     """What must hold; ``None`` is a condition not given, and a list holds if any of its values does."""
@@ -51,10 +59,13 @@ class Conditions:
     """``*`` stands for every category, that is, for any service of the catalogue."""
     vendor_countries: frozenset[str] | None = None
     data_countries: frozenset[str] | None = None
+    on_premises: bool | None = None
+    """True: the vendor is known to offer it for the organisation's own machines; False: every other service."""
     domains: tuple[Pattern, ...] | None = None
     lists: frozenset[str] | None = None
     clients: tuple[IPNetwork, ...] | None = None
     users: frozenset[str] | None = None
+    """Names of users, and ``group:NAME``."""
     models: tuple[str, ...] | None = None
     """Globs over the whole model name, without regard to case."""
     content: frozenset[str] | None = None
@@ -67,7 +78,8 @@ class Conditions:
         return any(
             given is not None
             for given in (
-                self.services, self.categories, self.vendor_countries, self.data_countries, self.domains, self.lists,
+                self.services, self.categories, self.vendor_countries, self.data_countries, self.on_premises,
+                self.domains, self.lists,
             )
         )  # fmt: skip
 
@@ -97,6 +109,7 @@ class Rule:
     """Header fields that keep a service to the organisation's own workspace."""
     sinkhole: tuple[IPAddress, ...] = ()
     """Addresses that its names are answered with over DNS; empty: those of its category, or the general ones."""
+    on_pinned: OnPinned = OnPinned.REFUSE
 
 
 @dataclass(frozen=True, slots=True)

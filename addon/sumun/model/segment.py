@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from sumun.model.colour import Accent
 from sumun.model.logo import Logo
+from sumun.model.next_proxy import NextProxy
 from sumun.model.rule import Action, IPNetwork, Rule
 from sumun.model.text import Text
 
@@ -62,6 +63,15 @@ class Handling(StrEnum):
     ALLOW = "allow"
 
 
+class Authenticate(StrEnum):
+    """Whether the proxy asks clients who their user is."""
+
+    NONE = "none"
+    OPTIONAL = "optional"
+    """Only where a rule depends on it; who says so unasked is believed if it is true."""
+    REQUIRED = "required"
+
+
 @dataclass(frozen=True, slots=True)
 class ProxyPolicy:
     """The proxy's side of a segment; every default is the strict one.
@@ -81,6 +91,10 @@ class ProxyPolicy:
     """What is neither TLS nor HTTP, such as SSH."""
     dns_over_https: Handling = Handling.REFUSE
     """Questions to a resolver, where the request is seen: in plain HTTP, and where the host is decrypted."""
+    authenticate: Authenticate = Authenticate.NONE
+    """Of clients that are configured to use the proxy; nobody else can be asked."""
+    next_proxy: NextProxy | None = None
+    """Through which destinations are reached; None: directly."""
 
 
 @dataclass(frozen=True, slots=True)

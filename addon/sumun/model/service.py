@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -42,6 +43,16 @@ class Pattern:
         if any("*" in label for label in labels[-2:]):
             raise InvalidName(f"`{text}` could match names of many owners: the last two labels take no asterisk")
         return cls(name, Match.GLOB)
+
+    @property
+    def expression(self) -> re.Pattern[str]:
+        """What a glob matches, as an expression over the whole name."""
+        return re.compile("[^.]+".join(map(re.escape, self.text.split("*"))))
+
+    @property
+    def tail(self) -> str:
+        """The literal labels that follow the last label with an asterisk: every match of a glob ends in them."""
+        return self.text.rpartition("*")[2].partition(".")[2]
 
     def __str__(self) -> str:
         return self.text

@@ -17,7 +17,7 @@ from sumun.model.verdict import DataExposed
 from sumun.pages.asked import Asked, Failure
 from sumun.pages.clean import clean, paragraphs, token
 from sumun.pages.contact import Contact, contact_of, safe_link
-from sumun.pages.offer import Offer, Result
+from sumun.pages.offer import Answer, Offer, Result
 from sumun.pages.words import LANGUAGES, Talk, Words
 
 _NAME = 120
@@ -156,6 +156,7 @@ def tell_decision(
     own = paragraphs(rule.reason.within(language), _REASON)
     held = decision.action in (Action.WARN, Action.JUSTIFY)
     can_pass = offer is not None and offer.available and held
+    waits = can_pass and offer is not None and offer.answer is Answer.PENDING
     there = f"https://{clean(case.asked.host, _HOST)}/" if can_pass else ""
     told = Story(
         language=language,
@@ -165,7 +166,7 @@ def tell_decision(
         code="held_by_policy" if held else "blocked_by_policy",
         badge=talk.badge,
         heading=talk.heading.format(service=service) if service else talk.heading_site,
-        lead=talk.lead,
+        lead=words.pending.format(approver=offer.approver) if waits and offer else talk.lead,
         next=words.questions if can_pass else _ask(case, words),
         why=own or (words.reasons[decision.reason],),
         quoted=bool(own),
@@ -174,7 +175,7 @@ def tell_decision(
         offer=offer if offer and offer.available else None,
         remembered=_remembered(offer, words, service or clean(case.asked.host, _HOST)),
         request=decision.action is Action.JUSTIFY and not can_pass,
-        guidance=held,
+        guidance=held and not waits,  # who was there already looks for the answer
         data=words.exposures[data_exposed],
         data_left=data_exposed in _DATA_LEFT,
         facts=_facts(words, rule, segment, language),
@@ -208,7 +209,7 @@ def tell_result(case: Case, language: str, kind: Result, back: str) -> Story:
     told = Story(
         language=language,
         words=words,
-        tone=Tone.THINK if kind is Result.REVIEW_ASKED else Tone.FAULT,
+        tone=Tone.FAULT,
         status=_RESULT_STATUS[kind],
         code=str(kind),
         badge=said.badge,

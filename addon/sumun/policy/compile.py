@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from sumun.model.listed import Entry
 from sumun.model.rule import Exemption, Rule
 from sumun.model.segment import Segment
 from sumun.model.service import Pattern, Service
 from sumun.policy.conditions import CompiledRule
-from sumun.policy.domain_index import DomainIndex, NameIndex
+from sumun.policy.domain_index import DomainIndex, ListIndex
 from sumun.policy.engine import Listing, Policy
 from sumun.policy.grants import exemption_rule
 from sumun.policy.segment_table import SegmentTable
@@ -23,8 +24,8 @@ class PolicySource:
     rules: Sequence[Rule] = ()
     """Global rules, before every segment's own."""
     services: Sequence[Service] = ()
-    lists: Mapping[str, Sequence[Pattern]] = field(default_factory=dict)
-    large_lists: NameIndex[str] | None = None
+    lists: Mapping[str, Sequence[Entry]] = field(default_factory=dict)
+    large_lists: ListIndex | None = None
     """Further lists, looked up where they are rather than taken into the index."""
     exemptions: Sequence[Exemption] = ()
     unknown_clients: str | None = None
@@ -52,6 +53,6 @@ def _listings(source: PolicySource) -> Iterator[tuple[Pattern, Listing]]:
     for service in source.services:
         for domain in service.domains:
             yield domain.pattern, (service, domain)
-    for list_id, patterns in source.lists.items():
-        for pattern in patterns:
-            yield pattern, list_id
+    for list_id, entries in source.lists.items():
+        for entry in entries:
+            yield entry.pattern, entry.filed_as(list_id)

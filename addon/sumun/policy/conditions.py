@@ -16,6 +16,7 @@ from sumun.model.name import IPAddress, plain
 from sumun.model.request import AccessRequest, Facet, Unknown
 from sumun.model.rule import IPNetwork, Rule
 from sumun.model.service import Service
+from sumun.model.user import GROUP
 from sumun.policy.domain_index import DomainIndex
 
 type Missing = frozenset[Facet] | None
@@ -86,7 +87,7 @@ def _inner_answers(rule: CompiledRule, request: AccessRequest) -> Iterator[Missi
     when, models = rule.rule.when, rule.models
     if when.users is not None:
         users = when.users
-        yield _known(request.user, Facet.USER, lambda user: user in users)
+        yield _known(request.user, Facet.USER, lambda user: user is not None and _is_one(users, user, request.groups))
     if models is not None:
         yield _known(request.model, Facet.MODEL, lambda model: model is not None and bool(models.match(model)))
     if when.content is not None:
@@ -103,6 +104,10 @@ def _settled(answer: bool) -> Missing:
 
 def _known[V](value: V | Unknown, facet: Facet, test: Callable[[V], bool]) -> Missing:
     return frozenset({facet}) if isinstance(value, Unknown) else _settled(test(value))
+
+
+def _is_one(users: frozenset[str], user: str, groups: frozenset[str]) -> bool:
+    return user in users or any(GROUP + group in users for group in groups)
 
 
 def _inside(client: IPAddress, networks: tuple[IPNetwork, ...]) -> bool:
@@ -124,7 +129,7 @@ def service_condition(rule: Rule) -> Callable[[Service | None], bool] | None:
     condition on content must never widen decryption to the rest of the internet.
     """
     when = rule.when
-    anything = (when.services, when.categories, when.vendor_countries, when.data_countries)
+    anything = (when.services, when.categories, when.vendor_countries, when.data_countries, when.on_premises)
     if all(given is None for given in anything):
         implied = when.looks_inside and not when.names_a_destination
         return (lambda service: service is not None) if implied else None
@@ -135,6 +140,7 @@ def service_condition(rule: Rule) -> Callable[[Service | None], bool] | None:
             and (when.categories is None or "*" in when.categories or service.category in when.categories)
             and (when.vendor_countries is None or not when.vendor_countries.isdisjoint(service.vendor_countries))
             and (when.data_countries is None or not when.data_countries.isdisjoint(service.data_countries))
+            and (when.on_premises is None or when.on_premises is (service.on_premises is True))
         )
 
     return test

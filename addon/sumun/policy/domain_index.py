@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,6 +29,14 @@ class NameIndex[T](Protocol):
         ...
 
 
+class ListIndex(NameIndex[str], Protocol):
+    """What finds lists by name, and knows what is on them."""
+
+    def patterns_of(self, lists: frozenset[str]) -> Iterator[Pattern]:
+        """Every pattern that entries of these lists are filed under."""
+        ...
+
+
 class DomainIndex[T]:
     """Immutable after construction.
 
@@ -37,14 +45,15 @@ class DomainIndex[T]:
 
     def __init__(self, entries: Iterable[tuple[Pattern, T]]) -> None:
         self._nodes: dict[str, _Node[T]] = {}
+        self._globs: list[Pattern] = []
         by_length = sorted(entries, key=lambda entry: -len(entry[0].text))
         for pattern, value in by_length:
             self._add(pattern, value)
 
     def _add(self, pattern: Pattern, value: T) -> None:
         if pattern.match is Match.GLOB:
-            tail = pattern.text.rpartition("*")[2].partition(".")[2]
-            self._nodes.setdefault(tail, _Node()).globs.append((_regex(pattern.text), value))
+            self._nodes.setdefault(pattern.tail, _Node()).globs.append((pattern.expression, value))
+            self._globs.append(pattern)
         elif pattern.match is Match.EXACT:
             self._nodes.setdefault(pattern.text, _Node()).exact.append(value)
         else:
@@ -74,6 +83,11 @@ class DomainIndex[T]:
         """Whether any entry covers the name."""
         return bool(self.lookup(name))
 
-
-def _regex(glob: str) -> re.Pattern[str]:
-    return re.compile("[^.]+".join(map(re.escape, glob.split("*"))))
+    def patterns(self) -> Iterator[Pattern]:
+        """Every pattern that entries were filed under; one that was given twice may come twice."""
+        for text, node in self._nodes.items():
+            if node.exact:
+                yield Pattern(text, Match.EXACT)
+            if node.suffix:
+                yield Pattern(text)
+        yield from self._globs

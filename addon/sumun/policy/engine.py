@@ -9,21 +9,21 @@ from datetime import datetime
 from sumun.model.bypass import technique_of
 from sumun.model.decision import Decision, Outcome, Reason, Undetermined
 from sumun.model.grant import GrantKind
-from sumun.model.name import IPAddress
+from sumun.model.listed import carrying
+from sumun.model.name import DomainName, IPAddress
 from sumun.model.request import AccessRequest, Facet, Unknown
 from sumun.model.rule import Action, Mode, Rule
 from sumun.model.segment import UNKNOWN_SEGMENT, Segment
 from sumun.model.service import Service, ServiceDomain
 from sumun.policy.conditions import MATCHES, CompiledRule, Facts, missing
-from sumun.policy.domain_index import DomainIndex, NameIndex
+from sumun.policy.domain_index import DomainIndex, ListIndex
 from sumun.policy.grants import NOTHING_GRANTED, Grants
 from sumun.policy.schedule import holds, next_change
 from sumun.policy.segment_table import SegmentTable
 
 type Listing = tuple[Service, ServiceDomain] | str
-"""What the index files under a name: a domain of a service, or the id of a list."""
-
-
+"""What the index files under a name: a domain of a service, or an entry of a list as ``Entry.filed_as`` writes it."""
+_NO_LIST: frozenset[str] = frozenset()
 _GRANTED = {
     GrantKind.EXEMPTION: Reason.EXEMPTION,
     GrantKind.ACKNOWLEDGEMENT: Reason.ACKNOWLEDGED,
@@ -67,7 +67,7 @@ class Policy:
     """For each segment: exemptions, global rules and its own, in the order they are asked."""
     exemptions: frozenset[str]
     """Ids of the rules above that stand for exemptions."""
-    large_lists: NameIndex[str] | None = None
+    large_lists: ListIndex | None = None
     """Lists that are kept apart from the index, since there are too many names on them."""
     unknown_clients: Segment | None = None
     """The segment that clients of no segment are served as; None: they are refused."""
@@ -125,9 +125,10 @@ class Policy:
         if request.name is None:
             return Facts(None)
         groups = self.index.lookup(request.name)
-        lists = frozenset(entry for group in groups for entry in group if isinstance(entry, str))
+        listed = [[entry for entry in group if isinstance(entry, str)] for group in groups]
+        lists = _lists(listed, request.name) if listed else _NO_LIST
         if self.large_lists is not None:
-            lists = lists.union(*self.large_lists.lookup(request.name))
+            lists |= _lists(self.large_lists.lookup(request.name), request.name)
         possible: list[Service] = []
         for service, domain in _service_domains(groups):
             belongs = _belongs(domain, request.path)
@@ -179,6 +180,12 @@ class Policy:
             valid_until=scan.boundary,
             bypass=self._bypass(segment, facts, None),
         )
+
+
+def _lists(groups: list[list[str]], name: DomainName) -> frozenset[str]:
+    """Lists that carry the name; only an entry with a mark, which has a space, can take it out of one."""
+    filed = _NO_LIST.union(*groups)
+    return carrying(groups, name) if any(" " in entry for entry in filed) else filed
 
 
 def _scan(rules: Iterable[CompiledRule], request: AccessRequest, facts: Facts, at: datetime) -> _Scan:

@@ -50,7 +50,7 @@ def explain(policy: Policy, request: AccessRequest, *, at: datetime) -> Explanat
         outcome=outcome,
         steps=tuple(trace(policy, read_as, at=at)),
         dns=dns,
-        gate=gate_verdict(by_name),
+        gate=gate_verdict(decide_name(policy, replace(by_name_only(request), user=request.user), at=at)),
         http=http_verdict(outcome, segment.on_failure if segment else FailMode.CLOSED) if known else None,
         by_name=by_name,
         bypass=bypass,
@@ -58,5 +58,5 @@ def explain(policy: Policy, request: AccessRequest, *, at: datetime) -> Explanat
 
 
 def by_name_only(request: AccessRequest) -> AccessRequest:
-    """The request as DNS and the gate see it."""
+    """The request as DNS sees it; the gate knows the user besides."""
     return replace(request, method=None, path=UNKNOWN, user=UNKNOWN, model=UNKNOWN, content=UNKNOWN, uploads=UNKNOWN)

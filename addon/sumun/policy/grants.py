@@ -17,6 +17,7 @@ from sumun.model.request import AccessRequest, Unknown
 from sumun.model.rule import Action, Conditions, Exemption, IPNetwork, Mode, Rule
 from sumun.model.schedule import Schedule
 from sumun.model.text import Text
+from sumun.model.user import GROUP
 from sumun.policy.conditions import CompiledRule, service_condition
 
 _PASSED_BY = {Action.WARN: GrantKind.ACKNOWLEDGEMENT, Action.JUSTIFY: GrantKind.JUSTIFICATION}
@@ -43,7 +44,7 @@ class Grants:
 
     def __init__(self, grants: Iterable[Grant] = (), answers: Mapping[Subject, bool] | None = None) -> None:
         """Take what holds or has held; ``answers``: requests not approved, True for those that still wait."""
-        self._answers = dict(answers or {})
+        self._answers = {subject.key: waits for subject, waits in (answers or {}).items()}
         self._exempt_clients = _Networks[CompiledRule]()
         self._exempt_users: dict[str, list[CompiledRule]] = {}
         self._passes: dict[tuple[str, str], _Holders] = {}
@@ -61,7 +62,7 @@ class Grants:
     def exemptions(self, request: AccessRequest) -> Iterator[CompiledRule]:
         """Exemptions that could be this client's or user's."""
         yield from self._exempt_clients.find(request.client)
-        yield from _of_user(self._exempt_users, request.user)
+        yield from _of_user(self._exempt_users, request)
 
     def passes(self, segment: str, candidate: CompiledRule, request: AccessRequest) -> Iterator[CompiledRule]:
         """For a rule that warns or asks why: what lets this client or user past it."""
@@ -81,7 +82,7 @@ class Grants:
 
     def answer(self, subject: Subject) -> bool | None:
         """True: a request waits for its approver; False: it was denied lately; None: there is none."""
-        return self._answers.get(subject)
+        return self._answers.get(subject.key)
 
     def _add_exemption(self, grant: Grant) -> None:
         exemption = Exemption(
@@ -114,16 +115,18 @@ class _Holders:
 
     def find(self, request: AccessRequest) -> Iterator[Grant]:
         yield from self.by_client.get(plain(request.client), ())
-        yield from _of_user(self._by_user, request.user)
+        yield from _of_user(self._by_user, request)
 
 
-def _of_user[T](held: Mapping[str, list[T]], user: str | Unknown | None) -> Iterator[T]:
-    """Those of one user; of every user where nobody knows yet who it is."""
-    if isinstance(user, Unknown):
+def _of_user[T](held: Mapping[str, list[T]], request: AccessRequest) -> Iterator[T]:
+    """Those of one user and their groups; of every user where nobody knows yet who it is."""
+    if isinstance(request.user, Unknown):
         for several in held.values():
             yield from several
-    elif user is not None:
-        yield from held.get(user, ())
+    elif request.user is not None and held:
+        yield from held.get(request.user, ())
+        for group in request.groups:
+            yield from held.get(GROUP + group, ())
 
 
 class _Networks[T]:

@@ -25,6 +25,7 @@ from itertools import pairwise
 from typing import Any, Final, Protocol, overload
 from zlib import crc32
 
+from sumun.model.listed import Filed
 from sumun.model.name import DomainName
 from sumun.model.service import Match, Pattern
 from sumun.policy.domain_index import DomainIndex
@@ -42,6 +43,7 @@ _LABEL: Final = 2
 """Octets of a label's number."""
 _FEW_LABELS, _MAX_LABELS = 255, 255 * 255
 """For a few, the first octet says it all."""
+_KINDS: Final = (Match.EXACT, Match.SUFFIX)
 
 type _Label = tuple[tuple[str, ...], tuple[str, ...]]
 """Lists that carry a name exactly, and lists that carry all below it too."""
@@ -79,7 +81,6 @@ def pack(entries: Iterable[tuple[Pattern, str]], about: Mapping[str, Any]) -> It
     names.clear()  # a hundred megabytes for a million names, and the rest needs room
     for place, name in enumerate(ordered):
         ordered[place] = b".%b\0" % name
-    starts = _starts(ordered, buckets)
     starts = _starts(ordered, buckets)
     parts = {
         "records": b"".join(each for pair in zip(ordered, map(_written_label, numbers), strict=True) for each in pair),
@@ -195,7 +196,8 @@ class PackedIndex:
             first + 256 * second * self._many_labels: label
             for (first, second), label in zip(map(_written_label, range(len(labels))), labels, strict=True)
         }
-        self._globs: Final = DomainIndex((Pattern(text, Match.GLOB), value) for text, value in header["globs"])
+        self._listed_globs: Final[list[list[str]]] = header["globs"]
+        self._globs: Final = DomainIndex((Pattern(text, Match.GLOB), value) for text, value in self._listed_globs)
         self._has_globs: Final = bool(header["globs"])
         self._has_short: Final[bool] = header["short"]
         self._crowded: Final[bool] = header["crowded"]
@@ -222,6 +224,22 @@ class PackedIndex:
     def covers(self, name: DomainName) -> bool:
         """Whether any entry covers the name."""
         return bool(self.lookup(name))
+
+    def patterns_of(self, lists: frozenset[str]) -> Iterator[Pattern]:
+        """Every pattern of these lists, in no order that means anything."""
+        ours = {
+            number: [match for match, filed in zip(_KINDS, label, strict=True) if _any_of(lists, filed)]
+            for number, label in self._labels.items()
+        }
+        place, last = self._starts[0], self._starts[-1]
+        while place < last:
+            end = self._octets.find(b"\0", place, last)
+            number = self._octets[end + 1] + 256 * self._octets[end + 2] * self._many_labels
+            if matches := ours[number]:
+                text = self._octets[place + 1 : end].decode()
+                yield from (Pattern(text, match) for match in matches)
+            place = end + 1 + _LABEL
+        yield from (Pattern(text, Match.GLOB) for text, value in self._listed_globs if _any_of(lists, [value]))
 
     def _groups(self, octets: bytes, dot: int, depths: int, globs: Sequence[list[str]] = ()) -> list[list[str]]:
         """What is filed from the root, which begins at this dot, to the whole name."""
@@ -268,6 +286,10 @@ class PackedIndex:
             else:
                 high = middle
         return low, high
+
+
+def _any_of(lists: frozenset[str], filed: Iterable[str]) -> bool:
+    return any(Filed.read(text).list in lists for text in filed)
 
 
 def _header(buffer: Buffer, *, check: bool) -> dict[str, Any]:

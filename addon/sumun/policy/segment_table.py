@@ -17,7 +17,8 @@ class SegmentTable:
 
     def __init__(self, segments: Iterable[Segment]) -> None:
         """Take segments whose networks are distinct (checked when the configuration is parsed)."""
-        networks = [(network, segment) for segment in segments for network in segment.networks]
+        self.segments = tuple(segments)
+        networks = [(network, segment) for segment in self.segments for network in segment.networks]
         self._levels = {version: _levels(networks, version) for version in (4, 6)}
 
     def __bool__(self) -> bool:

@@ -1,7 +1,9 @@
-"""The certificate authority that pages and inspected connections are signed with.
+"""The certificate authority that pages and inspected connections are signed with, on disk.
 
-The layout is that of mitmproxy's CertStore, which reads it: ``mitmproxy-ca.pem`` (key, then certificate),
-``mitmproxy-ca-cert.pem`` (what clients install) and ``mitmproxy-dhparam.pem``.
+What mitmproxy's CertStore reads has the names it asks for: ``mitmproxy-ca.pem`` (the key that signs leaves, its
+certificate, then those above it, which are sent along) and ``mitmproxy-dhparam.pem``. ``mitmproxy-ca-cert.pem`` is what
+clients install: the root, and below it in the file older ones that are still trusted. ``root.pem`` is the root's key,
+which need not stay here. A folder of the first version has one certificate for both, and goes on as it is.
 """
 
 from __future__ import annotations
@@ -9,24 +11,25 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from mitmproxy.certs import DEFAULT_DHPARAM
 from mitmproxy.options import CONF_BASENAME
 
 from sumun.model.fault import OperatorFault
+from sumun.proxy.certificates import Key, crossed, intermediate, issued_by, new_key, pem, private_pem, root
 
 _KEY = f"{CONF_BASENAME}-ca.pem"
 _CERTIFICATE = f"{CONF_BASENAME}-ca-cert.pem"
 _DHPARAM = f"{CONF_BASENAME}-dhparam.pem"
-_VALIDITY = timedelta(days=5 * 365)
-_BACKDATED = timedelta(days=2)
-"""Clients whose clocks are behind accept it from the first minute."""
+_ROOT_KEY = "root.pem"
+INTERMEDIATE = "intermediate.pem"
+"""The certificate that signs leaves, for whoever only wants to know when it ends."""
 
 
 class CaFault(OperatorFault):
@@ -35,7 +38,7 @@ class CaFault(OperatorFault):
 
 @dataclass(frozen=True, slots=True)
 class CertificateAuthority:
-    """The authority, without its key."""
+    """The authority, without its keys."""
 
     folder: Path
     certificate: str
@@ -43,6 +46,12 @@ class CertificateAuthority:
     not_after: datetime
     fingerprint: str
     """SHA-256 in pairs of hexadecimal digits, as browsers show it."""
+    signing_not_after: datetime
+    """When the intermediate ends; where there is none, the same."""
+    trusted: str = ""
+    """PEM; the same certificate, and older ones that clients may still have."""
+    has_intermediate: bool = False
+    has_root_key: bool = False
 
 
 def ensure_ca(folder: Path, *, at: datetime) -> CertificateAuthority:
@@ -63,65 +72,136 @@ def ensure_ca(folder: Path, *, at: datetime) -> CertificateAuthority:
 
 def load_ca(folder: Path, *, at: datetime) -> CertificateAuthority:
     """Read and check the authority on disk; raises CaFault."""
-    _check_private(folder, folder / _KEY)
-    try:
-        pem = (folder / _KEY).read_bytes()
-        key = serialization.load_pem_private_key(pem, None)
-        signing = x509.load_pem_x509_certificate(pem)
-        shown = x509.load_pem_x509_certificate((folder / _CERTIFICATE).read_bytes())
-    except (OSError, ValueError, TypeError) as error:
-        raise CaFault(f"the certificate authority in `{folder}` cannot be read: {error}") from error
-    if signing != shown or key.public_key() != signing.public_key():
+    keys = [folder / _KEY, *(path for path in (folder / _ROOT_KEY,) if path.exists())]
+    _check_private([folder, *keys])
+    key, signing = _read_key(folder / _KEY)
+    shown = _read(folder / _CERTIFICATE)
+    above = next((each for each in shown if issued_by(signing, each)), None)
+    if above is None or key.public_key() != signing.public_key():
         raise CaFault(f"`{_KEY}` and `{_CERTIFICATE}` in `{folder}` do not belong together: restore both from a backup")
-    if signing.not_valid_after_utc <= at:
-        raise CaFault(
-            f"the certificate authority in `{folder}` expired on {signing.not_valid_after_utc:%Y-%m-%d}: "
-            "move the folder away to have a new one made, and install that on the clients"
-        )
-    digest = signing.fingerprint(hashes.SHA256()).hex(":").upper()
-    certificate = signing.public_bytes(serialization.Encoding.PEM).decode()
-    return CertificateAuthority(folder, certificate, signing.not_valid_after_utc, digest)
+    if (end := min(signing.not_valid_after_utc, above.not_valid_after_utc)) <= at:
+        raise CaFault(f"the certificate authority in `{folder}` expired on {end:%Y-%m-%d}: {_renewal(above, at)}")
+    return CertificateAuthority(
+        folder,
+        pem(shown[0]).decode(),
+        shown[0].not_valid_after_utc,
+        shown[0].fingerprint(hashes.SHA256()).hex(":").upper(),
+        signing.not_valid_after_utc,
+        pem(*shown).decode(),
+        has_intermediate=signing != above,
+        has_root_key=(folder / _ROOT_KEY).exists(),
+    )
+
+
+def renew(folder: Path, *, at: datetime, root_key: Path | None = None) -> CertificateAuthority:
+    """Make another intermediate below the root, whose key is in the folder or in this file; raises CaFault.
+
+    Clients need nothing: they trust the root. The key of the old one is gone; what it signed holds while it lasts.
+    """
+    _require_intermediate(folder, at)
+    keeper, above = _root_of(folder, root_key)
+    _issue(folder, keeper, above, [above], at)
+    return load_ca(folder, at=at)
+
+
+def renew_root(folder: Path, *, at: datetime, root_key: Path | None = None) -> CertificateAuthority:
+    """Make another root beside the old one, which vouches for it: clients may have either; raises CaFault."""
+    _require_intermediate(folder, at)
+    older_key, older = _root_of(folder, root_key)
+    key = new_key()
+    newer = root(key, at)
+    cross = crossed(newer, older, older_key, at)
+    kept = [each for each in _read(folder / _CERTIFICATE) if each.not_valid_after_utc > at]
+    _replace(folder / _ROOT_KEY, private_pem(key) + pem(newer), 0o600)
+    _replace(folder / _CERTIFICATE, pem(newer, *kept), 0o644)
+    _issue(folder, key, newer, [cross, older], at)
+    return load_ca(folder, at=at)
+
+
+def export_root_key(folder: Path, to: Path, *, remove: bool = False) -> None:
+    """Copy the root's key to a file that did not exist, and remove it here where that is asked; raises CaFault."""
+    source = folder / _ROOT_KEY
+    if not source.exists():
+        raise CaFault(f"`{source}` is not there: it was removed, or this authority has no intermediate")
+    _check_private([source])
+    try:
+        _write(to, source.read_bytes(), 0o600)
+    except OSError as error:
+        raise CaFault(f"`{to}` cannot be written: {(error.strerror or str(error)).lower()}") from error
+    if remove:
+        remove_root_key(folder)
+
+
+def remove_root_key(folder: Path) -> None:
+    """Leave the root's key to somebody else's care; leaves go on being signed until the intermediate ends."""
+    (folder / _ROOT_KEY).unlink(missing_ok=True)
 
 
 def _create(folder: Path, at: datetime) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    key = ec.generate_private_key(ec.SECP256R1())  # an RSA handshake costs several times as much
-    certificate = _certificate(key, at).public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    key = new_key()
+    top = root(key, at)
     _write(folder / _DHPARAM, DEFAULT_DHPARAM.strip() + b"\n", 0o600)
-    # the key last: a start that is interrupted here leaves a half that the next one reports
-    _write(folder / _CERTIFICATE, certificate, 0o644)
-    _write(folder / _KEY, private + certificate, 0o600)
+    _write(folder / _ROOT_KEY, private_pem(key) + pem(top), 0o600)
+    # the key that signs last: a start that is interrupted here leaves a half that the next one reports
+    _write(folder / _CERTIFICATE, pem(top), 0o644)
+    _issue(folder, key, top, [top], at)
 
 
-def _certificate(key: ec.EllipticCurvePrivateKey, at: datetime) -> x509.Certificate:
-    name = x509.Name(
-        [
-            x509.NameAttribute(NameOID.COMMON_NAME, f"Sumun CA {at:%Y-%m-%d}"),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Sumun"),
-        ]
-    )
-    usage = x509.KeyUsage(
-        digital_signature=False, content_commitment=False, key_encipherment=False, data_encipherment=False,
-        key_agreement=False, key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False,
-    )  # fmt: skip
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(at - _BACKDATED)
-        .not_valid_after(at + _VALIDITY)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(usage, critical=True)
-        .add_extension(x509.ExtendedKeyUsage([x509.oid.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
+def _issue(folder: Path, keeper: Key, above: x509.Certificate, sent: list[x509.Certificate], at: datetime) -> None:
+    """Make an intermediate and put it in place; mitmproxy sends along what stands after it."""
+    key = new_key()
+    certificate = intermediate(key, keeper, above, at)
+    _replace(folder / INTERMEDIATE, pem(certificate), 0o644)
+    _replace(folder / _KEY, private_pem(key) + pem(certificate, *sent), 0o600)
+
+
+def _require_intermediate(folder: Path, at: datetime) -> None:
+    if not _load_ca_any_age(folder, at=at).has_intermediate:
+        raise CaFault(
+            f"the authority in `{folder}` has no intermediate, since an earlier version made it: move the folder away "
+            "to have a new one made, and install that on the clients first"
+        )
+
+
+def _load_ca_any_age(folder: Path, *, at: datetime) -> CertificateAuthority:
+    """The same for one that has ended: it can be renewed."""
+    return load_ca(folder, at=min(at, _read(folder / _KEY)[0].not_valid_before_utc))
+
+
+def _root_of(folder: Path, elsewhere: Path | None) -> tuple[Key, x509.Certificate]:
+    path = elsewhere or folder / _ROOT_KEY
+    if not path.exists():
+        raise CaFault(f"`{path}` is not there: bring the root's key along with `--root-key FILE`")
+    _check_private([path])
+    key, certificate = _read_key(path)
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or certificate != _read(folder / _CERTIFICATE)[0]:
+        raise CaFault(f"`{path}` is the key of another root than that in `{folder / _CERTIFICATE}`")
+    return key, certificate
+
+
+def _read_key(path: Path) -> tuple[PrivateKeyTypes, x509.Certificate]:
+    try:
+        text = path.read_bytes()
+        key = serialization.load_pem_private_key(text, None)
+        certificate = x509.load_pem_x509_certificate(text)
+    except (OSError, ValueError, TypeError) as error:
+        raise CaFault(f"the certificate authority in `{path.parent}` cannot be read: {error}") from error
+    return key, certificate
+
+
+def _read(path: Path) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CaFault(f"the certificate authority in `{path.parent}` cannot be read: {error}") from error
+
+
+def _renewal(above: x509.Certificate, at: datetime) -> str:
+    if above.not_valid_after_utc > at:
+        return "`sumun ca rotate` makes another intermediate, and clients need nothing"
+    return "move the folder away to have a new one made, and install that on the clients"
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
@@ -133,8 +213,16 @@ def _write(path: Path, content: bytes, mode: int) -> None:
         os.fsync(file.fileno())
 
 
-def _check_private(folder: Path, key: Path) -> None:
-    for path in (folder, key):
+def _replace(path: Path, content: bytes, mode: int) -> None:
+    """Put a file in place whole."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    _write(fresh, content, mode)
+    fresh.replace(path)
+
+
+def _check_private(paths: list[Path]) -> None:
+    for path in paths:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             raise CaFault(

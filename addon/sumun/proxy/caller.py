@@ -14,6 +14,7 @@ from types import coroutine
 from typing import Any
 
 from sumun.model.name import IPAddress, plain
+from sumun.model.user import Identity
 from sumun.proxy.destination import Destination
 from sumun.proxy.opening import LIMIT, Unreadable
 from sumun.proxy.watch import HEARD, LAST, Watch
@@ -37,8 +38,8 @@ class Caller:
 
     __slots__ = (
         "_awaited", "_course", "_deadline", "_fd", "_fresh", "_gone", "_on_over", "_said", "_sock", "_waiting",
-        "_watched", "came_from", "client", "ended", "has_opened", "here", "is_idle", "is_late", "is_spliced",
-        "original", "over", "transport", "watch",
+        "_watched", "asked", "came_from", "client", "ended", "has_opened", "here", "is_idle", "is_late", "is_spliced",
+        "original", "over", "transport", "watch", "who",
     )  # fmt: skip
 
     _course: Coroutine[Any, Any, None]
@@ -57,6 +58,9 @@ class Caller:
         """The address of ours at which it arrived."""
         self.ended = False
         """Whether the client has said its last word."""
+        self.who: Identity | None = None
+        """Whose connection it is, once ``asked``."""
+        self.asked = False
         self.over = False
         """Whether the course has come to its end."""
         self.original: Destination | None = None

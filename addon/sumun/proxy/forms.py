@@ -98,6 +98,7 @@ class _Sent:
     """A form that was sent, while it is dealt with."""
 
     client: IPAddress
+    user: str
     ticket: Ticket
     said: Said
     at: datetime
@@ -105,7 +106,7 @@ class _Sent:
     @property
     def subject(self) -> Subject:
         ticket = self.ticket
-        return Subject(self.client, ticket.segment, ticket.rule, ticket.service, ticket.name)
+        return Subject(self.client, ticket.segment, ticket.rule, ticket.service, ticket.name, self.user)
 
     @property
     def form(self) -> Form:
@@ -151,7 +152,7 @@ class Forms:
         )  # fmt: skip
         return Offer(
             ask,
-            seal(ticket, self._book.key, str(subject.client)),
+            seal(ticket, self._book.key, _holder(subject.client, subject.user)),
             timedelta() if ask is Ask.REVIEW else length,
             approver,
             _ANSWERS[self._teller.policy().grants.answer(subject)] if ask is Ask.JUSTIFY else Answer.NONE,
@@ -219,13 +220,15 @@ class Forms:
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _TYPE:
             raise Refused(Result.INVALID)
         fields = said.read_form(body)
+        who = translate.user(flow)
+        user = who.name if who else ""
         try:
-            ticket = unseal(fields.ticket, self._book.key, str(client), at)
+            ticket = unseal(fields.ticket, self._book.key, _holder(client, user), at)
         except NoTicket:
             raise Refused(Result.INVALID) from None
         if ticket.ask != ask or ticket.host != _host(flow):
             raise Refused(Result.INVALID)
-        return _Sent(client, ticket, fields, at)
+        return _Sent(client, user, ticket, fields, at)
 
     async def _take(self, flow: http.HTTPFlow, sent: _Sent) -> http.Response:
         try:
@@ -289,8 +292,14 @@ def subject_of(request: AccessRequest, decision: Decision) -> Subject:
     service = decision.service.id if decision.service else ""
     rule = decision.rule.id if decision.rule else ""
     return Subject(
-        plain(request.client), decision.segment, rule, service, "" if service else destination(request)
+        plain(request.client), decision.segment, rule, service, "" if service else destination(request),
+        request.user if isinstance(request.user, str) else "",
     )  # fmt: skip
+
+
+def _holder(client: IPAddress, user: str) -> str:
+    """Whom a form is for; a user's name has no line break."""
+    return f"{client}\n{user}" if user else str(client)
 
 
 def same_site(request: http.Request) -> bool:

@@ -9,18 +9,25 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sumun.model.name import DomainName, IPAddress
+from sumun.model.next_proxy import NextProxy
+from sumun.model.request import UNKNOWN
 from sumun.model.rule import IPNetwork
-from sumun.model.segment import Handling
+from sumun.model.segment import Handling, ProxyPolicy
+from sumun.model.user import Identity
 from sumun.model.verdict import DataExposed, Point, Verdict
+from sumun.proxy.asking_who import Parting, ask_connect, ask_if_it_matters, ask_socks, is_nameless
+from sumun.proxy.authentication import Authentication, Who
 from sumun.proxy.caller import Caller
 from sumun.proxy.destination import Destination
+from sumun.proxy.next_proxy import through
 from sumun.proxy.opening import Kind, Unreadable, client_hello, connect, kind, request_line
 from sumun.proxy.origin import Forbidden, NoWay, Origins, dial
 from sumun.proxy.parents import forwarded_in, header, is_parent
+from sumun.proxy.pinned import Pinned
 from sumun.proxy.relay import Tunnel
 from sumun.proxy.ruling import (
     ADDRESS_LITERAL,
@@ -31,7 +38,8 @@ from sumun.proxy.ruling import (
     gate_ruling,
     objection,
 )
-from sumun.proxy.socks import CHOSEN, NO_METHOD, Reply, Unanswerable, greeting
+from sumun.proxy.short_answers import HTTP, SOCKS, Words, plain
+from sumun.proxy.socks import CHOSEN, NO_METHOD, Unanswerable, greeting
 from sumun.proxy.socks import request as socks_request
 from sumun.proxy.telling import Teller
 from sumun.proxy.tunnels import Tunnels
@@ -65,6 +73,10 @@ class Gate:
     opening: float = OPENING_TIME
     trusted: tuple[IPNetwork, ...] = ()
     """Parents that are believed when they tell whose connection it is."""
+    pinned: Pinned = field(default_factory=Pinned)
+    """Clients that refused our certificate."""
+    authentication: Authentication | None = None
+    """Finds out who the user is; None where nobody is asked."""
     port: int = 0
     certificate: bytes = b""
     """What clients install, in PEM."""
@@ -82,7 +94,7 @@ class Gate:
 class _Visit:
     """One connection at the gate."""
 
-    __slots__ = ("_addresses", "_caller", "_destination", "_gate", "_ruling", "_server_name")
+    __slots__ = ("_addresses", "_caller", "_destination", "_gate", "_ruling", "_server_name", "_who")
 
     def __init__(self, gate: Gate, caller: Caller) -> None:
         self._gate = gate
@@ -91,19 +103,13 @@ class _Visit:
         self._server_name: DomainName | IPAddress | None = None
         self._addresses: tuple[IPAddress, ...] = ()
         self._ruling: GateRuling | None = None
+        self._who: Who = None
 
     async def run(self) -> None:
         try:
-            if self._is_parent():
-                await self._hear_parent()
-            self._destination = self._caller.original
-            first = await self._caller.read(kind, within=self._gate.opening)
-            if first is Kind.CONNECT:
-                await self._connect()
-            elif first is Kind.SOCKS:
-                await self._socks()
-            else:
-                await self._go_on(first)
+            await self._begin()
+        except Parting as parting:
+            self._end(parting.verdict, parting.last_word)
         except (Unreadable, TimeoutError):
             if self._caller.silent and self._ruling is None:
                 self._caller.close()
@@ -116,6 +122,18 @@ class _Visit:
         except asyncio.CancelledError:
             self._caller.close()
             raise
+
+    async def _begin(self) -> None:
+        if self._is_parent():
+            await self._hear_parent()
+        self._destination = self._caller.original
+        first = await self._caller.read(kind, within=self._gate.opening)
+        if first is Kind.CONNECT:
+            await self._connect()
+        elif first is Kind.SOCKS:
+            await self._socks()
+        else:
+            await self._go_on(first)
 
     def _is_parent(self) -> bool:
         return is_parent(self._caller.client, self._gate.trusted)
@@ -130,30 +148,39 @@ class _Visit:
         try:
             request = await self._caller.read(connect, within=self._gate.opening)
         except Unreadable as error:
-            return self._end(Verdict.CLOSED, _plain(400, "Bad Request", str(error)))
-        if self._is_parent():
+            return self._end(Verdict.CLOSED, plain(400, "Bad Request", str(error)))
+        if parent := self._is_parent():
             told = forwarded_in(self._caller.said(request.size), self._gate.trusted)
             self._caller.client = told or self._caller.client
+        if self._gate.authentication:
+            self._who = await ask_connect(self._gate.authentication, self._caller, request.size, parent=parent)
         self._caller.forget(request.size)
-        return await self._tunnel(request.destination, _HTTP)
+        return await self._tunnel(request.destination, HTTP)
 
     async def _socks(self) -> None:
         """SOCKS5: the same as a CONNECT, in other words."""
         offered = await self._caller.read(greeting, within=self._gate.opening)
-        if not offered.anonymous:
-            return self._end(Verdict.CLOSED, NO_METHOD)
         self._caller.forget(offered.size)
-        self._caller.say(CHOSEN)
+        if self._gate.authentication:
+            self._who = await ask_socks(self._gate.authentication, self._caller, offered)
+        elif not offered.anonymous:
+            return self._end(Verdict.CLOSED, NO_METHOD)
+        else:
+            self._caller.say(CHOSEN)
         try:
             request = await self._caller.read(socks_request, within=self._gate.opening)
         except Unanswerable as error:
             return self._end(Verdict.CLOSED, error.reply.octets)
         self._caller.forget(request.size)
-        return await self._tunnel(request.destination, _SOCKS)
+        return await self._tunnel(request.destination, SOCKS)
 
-    async def _tunnel(self, destination: Destination, words: _Words) -> None:
+    async def _tunnel(self, destination: Destination, words: Words) -> None:
         """Answer who wants a tunnel, and look at what comes through."""
         self._destination = destination
+        if self._who is UNKNOWN and self._gate.authentication:
+            ask_if_it_matters(self._gate.authentication, self._caller, self._rule())
+        self._caller.who = self._who if isinstance(self._who, Identity) else None
+        self._who = self._caller.who
         ruling = self._rule()
         if ruling.verdict not in (Verdict.SPLICED, Verdict.INTERCEPTED):
             why = "the filter could not check this" if ruling.failure else "this network may not use this proxy"
@@ -163,18 +190,26 @@ class _Visit:
             if not is_open and not self._gate.origins.has_internal:
                 return self._refuse_port(destination.port, words)
             try:
-                self._addresses = await self._gate.origins.addresses(destination, here=self._caller.here)
+                self._addresses = await self._found(destination, ruling.how)
             except Forbidden as error:
                 return self._end(Verdict.REFUSED, words.forbidden(str(error)))
             except NoWay as error:
                 return self._end(Verdict.CLOSED, words.unreachable(str(error)))
-            if not is_open and not self._gate.origins.are_internal(self._addresses):
+            known = bool(self._addresses)  # not, of a name that the next proxy resolves
+            if not is_open and not (known and self._gate.origins.are_internal(self._addresses)):
                 return self._refuse_port(destination.port, words)
         self._caller.say(words.established)
         inner = await self._first_inside()
         return await self._go_on(Kind.OTHER if inner in (Kind.CONNECT, Kind.SOCKS) else inner)
 
-    def _refuse_port(self, port: int, words: _Words) -> None:
+    async def _found(self, destination: Destination, how: ProxyPolicy) -> tuple[IPAddress, ...]:
+        """The addresses to dial; none of a name that the next proxy resolves. Raises NoWay."""
+        if how.next_proxy and how.next_proxy.leads_to(destination.host):
+            self._gate.origins.vet(destination, here=self._caller.here)
+            return (destination.address,) if destination.address else ()
+        return await self._gate.origins.addresses(destination, here=self._caller.here)
+
+    def _refuse_port(self, port: int, words: Words) -> None:
         why = f"this network may not connect to port {port} through this proxy"
         self._end(Verdict.REFUSED, words.forbidden(why), bypass=CONNECT_PORT)
 
@@ -217,9 +252,12 @@ class _Visit:
         verdict = ruling.verdict
         if self._destination is None and hello.server_name is not None:
             self._destination = Destination(hello.server_name, 443)  # sinkholed or steered to us
-        if verdict is Verdict.SPLICED and (why := self._objection(ruling)):
+        passes = verdict is Verdict.SPLICED or (verdict is Verdict.INTERCEPTED and self._is_pinned(ruling))
+        if passes and self._is_nameless:
+            self._end(Verdict.REFUSED, _ALERT)
+        elif passes and (why := self._objection(ruling)):
             self._end(Verdict.REFUSED, _ALERT, bypass=why)
-        elif verdict is Verdict.SPLICED and self._destination:
+        elif passes and self._destination:
             await self._splice(self._destination)
         elif verdict is Verdict.INTERCEPTED:
             await self._hand_over(self._named())
@@ -231,6 +269,18 @@ class _Visit:
         if self._destination and self._destination.address and isinstance(self._server_name, DomainName):
             return Destination(self._server_name, self._destination.port)
         return self._destination
+
+    def _is_pinned(self, ruling: GateRuling) -> bool:
+        """Whether the client refused our certificate here lately, and the rules can do without looking."""
+        gate, named = self._gate, self._named()
+        if named is None or not (self._caller.original or named.port in ruling.how.connect_ports):
+            return False
+        return gate.pinned.passes(self._caller.client, named.host, ruling.ruling.outcome, gate.teller.clock())
+
+    @property
+    def _is_nameless(self) -> bool:
+        asking = self._gate.authentication
+        return asking is not None and is_nameless(asking, self._caller)
 
     @property
     def _passes_other_protocols(self) -> bool:
@@ -249,10 +299,15 @@ class _Visit:
     def _rule(self) -> GateRuling:
         if self._ruling and self._destination and self._destination.host == self._server_name:
             return self._ruling  # the server name says nothing new
-        self._ruling = self._gate.teller.rule_at_gate(self._caller.client, self._destination, self._server_name)
+        self._ruling = self._gate.teller.rule_at_gate(
+            self._caller.client, self._destination, self._server_name, self._who
+        )
         return self._ruling
 
     async def _splice(self, destination: Destination) -> None:
+        how = self._ruling.how.next_proxy if self._ruling else None
+        if how and how.leads_to((onward := self._named() or destination).host):
+            return await self._splice_through(how, onward)
         try:
             here = self._caller.here
             addresses = self._addresses
@@ -271,6 +326,23 @@ class _Visit:
         self._relay(origin)
         return None
 
+    async def _splice_through(self, how: NextProxy, destination: Destination) -> None:
+        caller, gate = self._caller, self._gate
+        try:
+            gate.origins.vet(destination, here=caller.here)
+            way = through(gate.origins, how, destination, caller.client)
+            origin, early = await asyncio.create_task(way)
+        except Forbidden:
+            return self._end(Verdict.REFUSED, _ALERT)
+        except NoWay as error:
+            logger.warning("%s", error)
+            return self._end(Verdict.CLOSED, _ALERT)
+        if early:
+            caller.say(early)
+        self._tell(Verdict.SPLICED, DataExposed.REQUEST_BODY)
+        self._relay(origin)
+        return None
+
     def _relay(self, origin: socket.SocketType) -> None:
         client, said = self._caller.release()
         tunnels = self._gate.tunnels
@@ -285,8 +357,10 @@ class _Visit:
         """Whether this connection would be spliced if it began now; asked again of policy, not of the metrics."""
         teller = self._gate.teller
         ruling = gate_ruling(
-            teller.policy(), self._caller.client, self._destination, self._server_name, at=teller.clock()
+            teller.policy(), self._caller.client, self._destination, self._server_name, self._who, at=teller.clock()
         )
+        if ruling.verdict is Verdict.INTERCEPTED:
+            return self._is_pinned(ruling)
         return ruling.verdict is Verdict.SPLICED
 
     async def _hand_over(self, destination: Destination | None) -> None:
@@ -304,34 +378,7 @@ class _Visit:
         teller.connection(self._ruling, self._caller.client, verdict)
         if self._ruling:
             name = str(self._server_name) if self._server_name else None
-            teller.ended_at_gate(self._ruling, verdict, exposed, server_name=name, bypass=bypass)
-
-
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """How a protocol says what became of a tunnel."""
-
-    established: bytes
-    forbidden: Callable[[str], bytes]
-    unreachable: Callable[[str], bytes]
-    ports: frozenset[int] = frozenset()
-    """Ports that it may lead to besides."""
-
-
-def _plain(status: int, phrase: str, why: str) -> bytes:
-    body = f"{why}\n".encode("utf-8", "replace")
-    head = f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}Cache-Control: no-store\r\nConnection: close\r\n\r\n".encode() + body
-
-
-_HTTP = _Words(
-    b"HTTP/1.1 200 Connection established\r\n\r\n",
-    lambda why: _plain(403, "Forbidden", why),
-    lambda why: _plain(502, "Bad Gateway", why),
-)
-_SOCKS = _Words(
-    Reply.SUCCEEDED.octets,
-    lambda _: Reply.NOT_ALLOWED.octets,
-    lambda _: Reply.UNREACHABLE.octets,
-    frozenset({80}),  # it has no other way for plain HTTP
-)
+            pinned = verdict is Verdict.SPLICED and self._ruling.verdict is Verdict.INTERCEPTED
+            if pinned:
+                teller.metrics.pinned.labels(self._ruling.ruling.outcome.segment, "spliced").inc()
+            teller.ended_at_gate(self._ruling, verdict, exposed, server_name=name, bypass=bypass, pinned=pinned)

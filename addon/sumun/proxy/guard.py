@@ -11,16 +11,11 @@ import errno
 import logging
 import socket
 import sys
-from collections.abc import Callable
 from functools import partial
-from types import CoroutineType
 from typing import Any, Literal
 
 from mitmproxy import ctx
-from mitmproxy.addonmanager import traverse
 from mitmproxy.connection import Address
-from mitmproxy.exceptions import AddonHalt
-from mitmproxy.master import Master
 from mitmproxy.proxy import layers
 from mitmproxy.proxy.commands import StartHook
 from mitmproxy.proxy.context import Context
@@ -30,11 +25,14 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 
 from sumun.config.settings import Leading
 from sumun.model.name import IPAddress
+from sumun.model.user import Identity
 from sumun.proxy.bounds import is_idle, is_late
 from sumun.proxy.caller import Attend, Caller, plain_address
 from sumun.proxy.caps import Caps
 from sumun.proxy.destination import Destination
+from sumun.proxy.hooks import Hooks
 from sumun.proxy.listening import BACKLOG, listener
+from sumun.proxy.signing_in import SignIn
 from sumun.proxy.transparent import original
 from sumun.proxy.watch import READ, Watch
 
@@ -44,10 +42,6 @@ _ACCEPTED = 64
 """Connections accepted in a row, before others have their turn."""
 _PAUSE = 0.5
 """Seconds without accepting where the system has no room for more."""
-
-
-type _Hook = Callable[[Any], object]
-"""What an addon does at one kind of event; it may be a coroutine function."""
 
 
 class GuardMode(ProxyMode):
@@ -72,7 +66,11 @@ class GuardInstance(ServerInstance[GuardMode]):
     reuse_port: bool = False
     leading: Leading | None = None
     """For connections that the firewall leads here."""
-    _hooks: dict[str, tuple[_Hook, ...]]
+    is_proxy: bool = False
+    """Whether clients come here that are configured to."""
+    signing_in: SignIn | None = None
+    """Learns whose connection is handed over; None where nobody is asked."""
+    _hooks: Hooks
     _listening: socket.socket | None = None
     _here: IPAddress | None = None
     """Where clients arrive, if it can be one address only: then no connection need be asked."""
@@ -101,7 +99,7 @@ class GuardInstance(ServerInstance[GuardMode]):
     async def _start(self) -> None:
         host, port = self.mode.listen_host(""), self.mode.listen_port(0)
         self._listening = listener(str(host), port or 0, self.leading, reuse_port=self.reuse_port)
-        self._hooks = {}
+        self._hooks = Hooks(ctx.master.addons)
         here = plain_address(self._listening.getsockname()[0])
         self._here = None if here.is_unspecified or self.leading else here
         self.watch.add(self._listening.fileno(), READ, self._accept)
@@ -149,6 +147,17 @@ class GuardInstance(ServerInstance[GuardMode]):
         if not caller.is_spliced:
             self.caps.gone(caller.came_from)
 
+    def begin_inside(self, sock: socket.socket, client: IPAddress, here: IPAddress, who: Identity | None) -> None:
+        """Attend to what comes out of TLS that ended before us; ``who``: its certificate says so."""
+        if not self.caps.admit(str(client), len(self.callers)):
+            sock.close()
+            return
+        caller = Caller(self.watch, sock, client, here, str(client))
+        caller.who, caller.asked = who, who is not None
+        caller.begin(self.attend, self._over)
+        if not caller.over:
+            self.callers.add(caller)
+
     def _cannot_accept(self, error: OSError) -> None:
         """Wait for better times: out of descriptors or memory, the connection would be told of again at once."""
         if error.errno not in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
@@ -172,7 +181,14 @@ class GuardInstance(ServerInstance[GuardMode]):
         reader, writer = await _streams(caller)
         handler = _Handler(reader, writer, self.mode, self._hooks)
         context = handler.layer.context
-        context.client.peername = (str(caller.client), *context.client.peername[1:])  # as a parent told, maybe
+        # as a parent told, maybe; and a pair of sockets, behind our own TLS, has no addresses
+        if caller.transport and not caller.transport.get_extra_info("peername"):
+            context.client.peername, context.client.sockname = ("", 0), (str(caller.here), 0)
+        context.client.peername = (str(caller.client), *context.client.peername[1:])
+        if self.signing_in and caller.asked:
+            self.signing_in.settle(context.client, caller.who)
+        elif self.signing_in and self.is_proxy and not destination:
+            self.signing_in.may_ask(context.client)
         if destination:
             context.server.address = (str(destination.host), destination.port)
             handler.layer = layers.modes.TransparentProxy(context)
@@ -193,34 +209,15 @@ class _Handler(ProxyConnectionHandler):
     """
 
     def __init__(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        mode: GuardMode,
-        hooks: dict[str, tuple[_Hook, ...]],
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mode: GuardMode, hooks: Hooks
     ) -> None:
         super().__init__(ctx.master, reader, writer, ctx.options, mode)  # type: ignore[no-untyped-call] # mitmproxy leaves it so
         self._hooks = hooks
 
     async def handle_hook(self, hook: StartHook) -> None:
-        """Call the addons that have this hook.
-
-        mitmproxy looks for them anew at every hook of every request, and again for its hook ``update``, which was a
-        sixth of a block page. Here they stay the same, and none of them holds a flow up.
-        """
-        calls = self._hooks.get(hook.name)
-        if calls is None:
-            calls = self._hooks[hook.name] = _calls(self.master, hook.name)
+        """Call the addons; mitmproxy's own way of it takes longer."""
         with self.timeout_watchdog.disarm():
-            (data,) = hook.args()
-            for call in calls:
-                try:
-                    if isinstance(waiting := call(data), CoroutineType):
-                        await waiting
-                except AddonHalt:
-                    break
-                except Exception:
-                    logger.exception("a hook failed")
+            await self._hooks.run(hook)
 
     def log(self, message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
         if level < logging.ERROR:
@@ -230,12 +227,6 @@ class _Handler(ProxyConnectionHandler):
         writer = self.transports[self.client].writer if self.client in self.transports else None
         if isinstance(writer, asyncio.StreamWriter):
             writer.transport.abort()
-
-
-def _calls(master: Master, name: str) -> tuple[_Hook, ...]:
-    """The hooks of this name, in the order of the addons, each before its children."""
-    found = (getattr(addon, name, None) for addon in traverse(master.addons.chain))
-    return tuple(call for call in found if call)
 
 
 async def _streams(caller: Caller) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

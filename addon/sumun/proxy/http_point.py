@@ -10,13 +10,13 @@ from typing import Protocol
 
 from mitmproxy import http
 
-from sumun.content.llm_request import LIMIT, LlmRequest
+from sumun.content.llm_request import LIMIT, LlmRequest, from_head
 from sumun.model.decision import Decision, Outcome, Undetermined
 from sumun.model.event import AccessDecided, Context
 from sumun.model.name import IPAddress
 from sumun.model.organisation import Organisation
-from sumun.model.request import AccessRequest, Facet
-from sumun.model.segment import FailMode, Handling, Segment
+from sumun.model.request import UNKNOWN, AccessRequest, Facet
+from sumun.model.segment import Authenticate, FailMode, Handling, Segment
 from sumun.model.verdict import DataExposed, Point, Verdict
 from sumun.pages.offer import Offer
 from sumun.pages.render import Asked, Failure, Page
@@ -127,6 +127,15 @@ class HttpPoint:
             flow.metadata[ASKED] = Questions(requests, ruling.outcome.valid_until)
         return True
 
+    def depends_on_user(self, flow: http.HTTPFlow, client: IPAddress, *, tunnel: bool) -> bool:
+        """Whether it makes a difference to this request, or CONNECT, who the user is."""
+        hosts = translate.authorities(flow).hosts if not tunnel else (translate.host(flow.request.host),)
+        facts = from_head(flow.request.method, flow.request.path.partition("?")[0], "")
+        requests = translate.access_requests(flow, client, hosts, facts)
+        asked = [replace(request, user=UNKNOWN, path=UNKNOWN if tunnel else request.path) for request in requests]
+        outcomes = [self.teller.policy().decide(request, at=self.teller.clock()) for request in asked]
+        return any(isinstance(outcome, Undetermined) and Facet.USER in outcome.needs for outcome in outcomes)
+
     def fail(self, flow: http.HTTPFlow) -> None:
         """Something of ours failed: end the request as the client's segment says."""
         try:
@@ -180,6 +189,9 @@ class HttpPoint:
             self.teller.failed(Point.HTTP, case.client)
         self._count(outcome)
         match verdict:
+            case Verdict.FORWARDED if _nameless(case):
+                self._tell(case, Verdict.REFUSED, DataExposed.NONE)
+                enforce.bare(case.flow, 403, "this network's users name themselves to the proxy: configure it as one")
             case Verdict.FORWARDED:
                 self._forward(case)
             case Verdict.REFUSED:
@@ -254,6 +266,12 @@ class HttpPoint:
         )
         event = AccessDecided(case.at, Point.HTTP, case.ruling.request, outcome, verdict, exposed, context)
         return self.teller.record(event)
+
+
+def _nameless(case: _Case) -> bool:
+    """Whether a name was required where nobody could be asked for one: a client that is not configured to use us."""
+    required = case.segment is not None and case.segment.proxy.authenticate is Authenticate.REQUIRED
+    return required and translate.USER not in case.flow.metadata
 
 
 def _stops(outcome: Outcome) -> bool:

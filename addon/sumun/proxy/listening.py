@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from sumun.config.settings import Leading, Settings
 from sumun.model.fault import OperatorFault
-from sumun.model.name import IPAddress
 from sumun.proxy.transparent import prepare
 
 BACKLOG = 1024
@@ -17,18 +16,6 @@ BACKLOG = 1024
 
 class ProxyFault(OperatorFault):
     """The proxy cannot start; the message says what to do about it."""
-
-
-def own_listeners(settings: Settings) -> Iterator[tuple[IPAddress, int]]:
-    """Every listener of this host, whichever role serves it."""
-    listen = settings.listen
-    for each in (listen.dns, listen.proxy, listen.console):
-        yield each.address, each.port
-    if listen.transparent:
-        yield listen.transparent.address, listen.transparent.port
-    for address in (*listen.pages.addresses, *listen.pages.further):
-        yield address, listen.pages.http
-        yield address, listen.pages.https
 
 
 def listeners(settings: Settings) -> Iterator[tuple[str, int, Leading | None]]:
@@ -66,7 +53,9 @@ def listener(host: str, port: int, leading: Leading | None, *, reuse_port: bool)
 
 def need_free(settings: Settings) -> None:
     """See to it that nobody else listens there; raises ProxyFault."""
-    for host, port, leading in listeners(settings):
+    tls = settings.listen.proxy_tls
+    further = [(str(tls.address), tls.port, None)] if tls else []
+    for host, port, leading in (*listeners(settings), *further):
         try:
             listener(host, port, leading, reuse_port=False).close()
         except OSError as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from time import monotonic
 
-from sumun.model.name import IPAddress
+from sumun.model.name import DomainName, IPAddress
 from sumun.proxy.caller import Caller
 from sumun.proxy.destination import Destination, Vetting, usable
 from sumun.proxy.ports import Resolver
@@ -87,6 +87,19 @@ class Origins:
         if known.good:
             return known.good
         raise Forbidden(known.why) if found else Unreachable(f"`{destination.host}`: {known.why}")
+
+    async def addresses_of_proxy(self, host: DomainName | IPAddress) -> tuple[IPAddress, ...]:
+        """Where the next proxy is, which the configuration names: it is not vetted; raises Unreachable."""
+        found = await self._resolved(Destination(host, 1))
+        if not found:
+            raise Unreachable("the next proxy has no address")
+        return found
+
+    def vet(self, destination: Destination, *, here: IPAddress | None = None) -> None:
+        """What can be said of a destination that another resolves: raises Forbidden for an address literal."""
+        literal = destination.address
+        if literal and (why := self._vetting.refusal(literal, destination.port, here=here)):
+            raise Forbidden(why)
 
     @property
     def has_internal(self) -> bool:

@@ -8,8 +8,9 @@ from datetime import datetime
 
 from sumun.model.decision import Outcome, Undetermined
 from sumun.model.name import DomainName, IPAddress
-from sumun.model.request import AccessRequest
+from sumun.model.request import AccessRequest, Unknown
 from sumun.model.segment import Handling, ProxyPolicy
+from sumun.model.user import Identity
 from sumun.model.verdict import Verdict
 from sumun.policy.copies import copied_by_name
 from sumun.policy.engine import Policy
@@ -82,14 +83,18 @@ def gate_ruling(
     client: IPAddress,
     destination: Destination | None,
     server_name: DomainName | IPAddress | None = None,
+    who: Identity | Unknown | None = None,
     *,
     at: datetime,
 ) -> GateRuling:
-    """Decide on a connection: the host of its CONNECT, if it made one, and the server name, if it is known."""
+    """Decide on a connection: the host of its CONNECT, if it made one, the server name, if it is known, and the user.
+
+    Nobody can be asked later who the user is, so without one there is none.
+    """
     port = destination.port if destination else 443
     stated = (destination.host if destination else None, server_name)
     hosts = list(dict.fromkeys(host for host in stated if host is not None))
-    ruling = decide_all(policy, _requests(client, hosts, port), at=at)
+    ruling = decide_all(policy, _requests(client, hosts, port, who), at=at)
     segment = policy.segment_of(client)
     how = segment.proxy if segment else _STRICT
     verdict, bypass = gate_verdict(ruling.outcome), None
@@ -114,11 +119,14 @@ def objection(
     return NO_SERVER_NAME if how.no_server_name is Handling.REFUSE else None
 
 
-def _requests(client: IPAddress, hosts: list[DomainName | IPAddress], port: int) -> list[AccessRequest]:
+def _requests(
+    client: IPAddress, hosts: list[DomainName | IPAddress], port: int, who: Identity | Unknown | None
+) -> list[AccessRequest]:
+    user, groups = (who.name, who.groups) if isinstance(who, Identity) else (who, frozenset[str]())
     address = next((host for host in hosts if not isinstance(host, DomainName)), None)
     copied = [copied_by_name(host) for host in hosts]
     names: list[DomainName | None] = [host for host in (*hosts, *copied) if isinstance(host, DomainName)]
-    return [AccessRequest(client, name, address=address, port=port) for name in names or [None]]
+    return [AccessRequest(client, name, address, port, user=user, groups=groups) for name in names or [None]]
 
 
 def _contradict(destination: Destination | None, server_name: DomainName | IPAddress | None) -> bool:

@@ -6,10 +6,8 @@ import asyncio
 import gc
 import logging
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -18,30 +16,21 @@ from mitmproxy.addons import next_layer, proxyserver, tlsconfig
 from mitmproxy.master import Master
 from mitmproxy.options import Options
 
-from sumun.config.settings import Leading, Settings
-from sumun.model.event import Events
-from sumun.model.organisation import Organisation
-from sumun.pages.render import render_failure
-from sumun.policy.engine import Policy
-from sumun.proxy.addon import SumunAddon
+from sumun.config.settings import Leading, Settings, TlsListener
+from sumun.model.fault import OperatorFault
 from sumun.proxy.ca import CertificateAuthority, ensure_ca
 from sumun.proxy.caller import Caller, plain_address
 from sumun.proxy.caps import Caps
-from sumun.proxy.destination import Vetting
 from sumun.proxy.exchanges import Exchange, Exchanges
-from sumun.proxy.forms import Book, Forms
 from sumun.proxy.gate import Gate
 from sumun.proxy.guard import GuardInstance
-from sumun.proxy.http_point import FailurePages, HttpPoint
-from sumun.proxy.listening import ProxyFault, listeners, own_listeners, why_not
-from sumun.proxy.origin import Origins
+from sumun.proxy.listening import ProxyFault, listeners, why_not
 from sumun.proxy.parents import is_parent
-from sumun.proxy.ports import Pages, Resolver
+from sumun.proxy.parts import Parts
 from sumun.proxy.relay import INTERVAL, Tunnel
-from sumun.proxy.telling import Teller
+from sumun.proxy.tls_front import TlsFront
 from sumun.proxy.tunnels import Tunnels
 from sumun.proxy.watch import Watch
-from sumun.telemetry.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
@@ -73,32 +62,15 @@ def mitmproxy_options(settings: Settings, ca_folder: Path) -> dict[str, Any]:
 class Proxy:
     """All listeners of one process."""
 
-    def __init__(  # noqa: PLR0913 - a composition root takes every part by name
-        self,
-        *,
-        settings: Settings,
-        policy: Callable[[], Policy],
-        organisation: Callable[[], Organisation],
-        events: Events,
-        metrics: Metrics,
-        resolver: Resolver,
-        pages: Pages,
-        ca_folder: Path,
-        clock: Callable[[], datetime],
-        reuse_port: bool,
-        book: Book | None = None,
-        failure_pages: FailurePages = render_failure,
-    ) -> None:
-        self._settings = settings
-        self._ca_folder = ca_folder
-        self._clock = clock
+    def __init__(self, parts: Parts, *, reuse_port: bool = False) -> None:
+        """Take the parts; ``reuse_port`` where several processes share the listeners."""
+        self._parts = parts
+        self._settings = parts.settings
         self._reuse_port = reuse_port
+        self._origins = parts.origins
+        metrics = parts.metrics
         self._metrics = metrics
-        teller = Teller(policy=policy, events=events, metrics=metrics, clock=clock)
-        vetting = Vetting(settings.internal_destinations, frozenset(own_listeners(settings)))
-        self._origins = Origins(resolver, vetting)
-        self._forms = Forms(book=book, teller=teller, organisation=organisation) if book else None
-        self._point = HttpPoint(teller, organisation, pages, failure_pages, self._forms)
+        settings = parts.settings
         self._callers: set[Caller] = set()
         limits, trusted = settings.proxy_limits, settings.trusted_parents
         limited = metrics.proxy_limited
@@ -107,9 +79,10 @@ class Proxy:
             lambda limit: limited.labels(limit).inc(),
         )  # fmt: skip
         self._instances: list[GuardInstance] = []
-        self._tunnels: Tunnels[Tunnel] = Tunnels(policy, clock, self._caps.gone)
-        self.exchanges: Tunnels[Exchange] = Tunnels(policy, clock)
+        self._tunnels: Tunnels[Tunnel] = Tunnels(parts.policy, parts.clock, self._caps.gone)
+        self.exchanges: Tunnels[Exchange] = Tunnels(parts.policy, parts.clock)
         """Decrypted requests under way that concern generative AI."""
+        self._front: TlsFront | None = None
         self._watching: list[asyncio.Task[None]] = []
         self._watch: Watch | None = None
         self._chore: asyncio.TimerHandle | None = None
@@ -124,7 +97,7 @@ class Proxy:
     async def start(self) -> CertificateAuthority:
         """Open every listener, or none; raises ProxyFault or CaFault."""
         refuse_key_log()
-        authority = ensure_ca(self._ca_folder, at=self._clock())
+        authority = ensure_ca(self._parts.ca_folder, at=self._parts.clock())
         await self._start_mitmproxy()
         self._watch = Watch()
         self._look_after(0)
@@ -132,7 +105,9 @@ class Proxy:
         try:
             for n, (host, port, leading) in enumerate(listeners(self._settings)):
                 await self._listen(host, port, authority, leading, welcoming=n == 0)
-        except ProxyFault:
+            if listener := self._settings.listen.proxy_tls:
+                await self._listen_with_tls(listener)
+        except OperatorFault:
             await self.stop()
             raise
         # What is loaded stays; looking through it again and again for garbage took a tenth of a tunnel's time.
@@ -162,6 +137,8 @@ class Proxy:
         for instance in self._instances:
             if instance.is_running:
                 await instance.stop()
+        if self._front:
+            self._front.close()
 
     async def stop(self) -> None:
         """Close the listeners, let connections end for a moment, then end them."""
@@ -169,6 +146,8 @@ class Proxy:
         for task in self._watching:
             task.cancel()
         await self._end_all()
+        if self._front:
+            await self._front.stop()
         if self._chore:
             self._chore.cancel()
         if self._watch:
@@ -215,17 +194,31 @@ class Proxy:
         ready = _Ready()
         master = Master(Options())
         self._manager = proxyserver.Proxyserver()
-        addon = SumunAddon(
-            point=self._point, origins=self._origins, forms=self._forms, trusted=self._settings.trusted_parents,
-            exchanges=Exchanges(self._point.teller, self.exchanges), head=self._settings.proxy_limits.head,
-        )  # fmt: skip
-        # ours before the two whose choices it overrides
-        master.addons.add(self._manager, addon, next_layer.NextLayer(), addon.strictness, tlsconfig.TlsConfig(), ready)
+        # ours before the two whose choices they override
+        hooks = self._parts.hooks(exchanges=Exchanges(self._parts.teller, self.exchanges))
+        strictness = self._parts.strictness  # after who chooses layers
+        master.addons.add(self._manager, *hooks, next_layer.NextLayer(), strictness, tlsconfig.TlsConfig(), ready)
         # our listeners are not mitmproxy's to start: it would only log that one failed
-        master.options.update(**mitmproxy_options(self._settings, self._ca_folder), mode=[])
+        master.options.update(**mitmproxy_options(self._settings, self._parts.ca_folder), mode=[])
         self._master, self._running = master, asyncio.create_task(master.run())
         async with asyncio.timeout(_STARTING):
             await ready.event.wait()
+
+    async def _listen_with_tls(self, listener: TlsListener) -> None:
+        """The proxy's port once more, with TLS before the same gate."""
+        front = TlsFront(listener, self._instances[0].begin_inside, reuse_port=self._reuse_port)
+        try:
+            await front.start()
+        except OSError as error:
+            raise ProxyFault(why_not(error, str(listener.address), listener.port)) from error
+        self._front = front
+        host, port = front.address
+        self._origins.protect([(ip_address(host), port)])
+
+    @property
+    def tls_port(self) -> int:
+        """Where the proxy listens over TLS; nought: nowhere."""
+        return self._front.address[1] if self._front else 0
 
     async def _listen(
         self, host: str, port: int, authority: CertificateAuthority, leading: Leading | None, *, welcoming: bool
@@ -234,9 +227,11 @@ class Proxy:
         assert self._watch  # noqa: S101 - narrows the type; it is opened before
         instance.callers, instance.watch, instance.caps = self._callers, self._watch, self._caps
         instance.reuse_port, instance.leading = self._reuse_port, leading
+        instance.signing_in, instance.is_proxy = self._parts.sign_in, welcoming
         gate = Gate(
-            self._point.teller, self._origins, instance.hand_over, self._watch, self._tunnels,
+            self._parts.teller, self._origins, instance.hand_over, self._watch, self._tunnels,
             self._caps.opened, self._settings.proxy_limits.opening.total_seconds(), self._settings.trusted_parents,
+            self._parts.pinned, self._parts.authentication,
         )  # fmt: skip
         instance.attend = gate.attend
         try:
@@ -250,31 +245,11 @@ class Proxy:
         self._origins.protect((ip_address(at[0]), at[1]) for at in instance.listen_addrs)
 
 
-def standalone_addon(  # noqa: PLR0913 - a composition root takes every part by name
-    *,
-    settings: Settings,
-    policy: Callable[[], Policy],
-    organisation: Callable[[], Organisation],
-    events: Events,
-    metrics: Metrics,
-    resolver: Resolver,
-    pages: Pages,
-    ca_folder: Path,
-    clock: Callable[[], datetime],
-    book: Book | None = None,
-    failure_pages: FailurePages = render_failure,
-) -> SumunAddon:
+def standalone_addons(parts: Parts) -> list[object]:
     """The hooks for a mitmproxy that somebody else runs, in its own modes; raises ProxyFault or CaFault."""
     refuse_key_log()
-    ensure_ca(ca_folder, at=clock())
-    teller = Teller(policy=policy, events=events, metrics=metrics, clock=clock)
-    vetting = Vetting(settings.internal_destinations, frozenset(own_listeners(settings)))
-    forms = Forms(book=book, teller=teller, organisation=organisation) if book else None
-    point = HttpPoint(teller, organisation, pages, failure_pages, forms)
-    options = mitmproxy_options(settings, ca_folder)
-    return SumunAddon(
-        point=point, origins=Origins(resolver, vetting), forms=forms, trusted=settings.trusted_parents, options=options
-    )
+    ensure_ca(parts.ca_folder, at=parts.clock())
+    return parts.hooks(mitmproxy_options(parts.settings, parts.ca_folder))
 
 
 class _Ready:

@@ -13,6 +13,7 @@ from sumun.proxy.opening import Unreadable, web_host
 VERSION = 5
 CHOSEN = bytes((VERSION, 0))
 """No authentication: the client's address says who it is."""
+NAME_AND_PASSWORD = bytes((VERSION, 2))
 NO_METHOD = bytes((VERSION, 0xFF))
 
 
@@ -45,6 +46,8 @@ class Greeting:
     """The methods a client offers."""
 
     anonymous: bool
+    named: bool
+    """Name and password (RFC 1929)."""
     size: int
     """Octets that it took."""
 
@@ -61,7 +64,7 @@ def greeting(data: bytes) -> Greeting | None:
     """Read the first message; None: more is needed."""
     if len(data) < 2 or len(data) < (size := 2 + data[1]):
         return None
-    return Greeting(0 in data[2:size], size)
+    return Greeting(0 in data[2:size], 2 in data[2:size], size)
 
 
 def request(data: bytes) -> Request | None:

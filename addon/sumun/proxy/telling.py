@@ -15,12 +15,13 @@ from prometheus_client import Counter
 from sumun.model.decision import Undetermined
 from sumun.model.event import AccessDecided, Context, Events
 from sumun.model.name import DomainName, IPAddress
-from sumun.model.request import AccessRequest
+from sumun.model.request import AccessRequest, Unknown
 from sumun.model.segment import UNKNOWN_SEGMENT, FailMode, ProxyPolicy
+from sumun.model.user import Identity
 from sumun.model.verdict import DataExposed, Point, Verdict
 from sumun.policy.engine import Policy
 from sumun.proxy.destination import Destination
-from sumun.proxy.memo import Memo
+from sumun.proxy.memo import Key, Memo
 from sumun.proxy.ruling import GateRuling, Ruling, gate_ruling
 from sumun.telemetry.metrics import Metrics
 
@@ -54,16 +55,20 @@ class Teller:
         """A counter for each segment and outcome: to find it by its labels costs more than to count."""
 
     def rule_at_gate(
-        self, client: IPAddress, destination: Destination | None, server_name: DomainName | IPAddress | None = None
+        self,
+        client: IPAddress,
+        destination: Destination | None,
+        server_name: DomainName | IPAddress | None = None,
+        who: Identity | Unknown | None = None,
     ) -> GateRuling:
         """Ask at the gate; where that fails, splice or close as the segment says."""
         try:
             policy, at = self.policy(), self.clock()
             if destination is None or server_name is not None:
-                return self._decide(policy, client, destination, server_name, at)
-            key = client, destination
+                return self._decide(policy, client, destination, server_name, at, who)
+            key: Key = (client, destination) if who is None else (client, destination, who)
             return self._memo.recall(policy, key, at) or self._memo.learn(
-                policy, key, at, lambda: self._decide(policy, client, destination, None, at)
+                policy, key, at, lambda: self._decide(policy, client, destination, None, at, who)
             )
         except Exception:
             logger.exception("deciding failed")
@@ -93,9 +98,10 @@ class Teller:
         destination: Destination | None,
         server_name: DomainName | IPAddress | None,
         at: datetime,
+        who: Identity | Unknown | None,
     ) -> GateRuling:
         with self.metrics.decision_duration.labels(Point.GATE).time():
-            return gate_ruling(policy, client, destination, server_name, at=at)
+            return gate_ruling(policy, client, destination, server_name, who, at=at)
 
     def failed(self, point: Point, client: IPAddress) -> tuple[str, FailMode]:
         """Count a failure of ours; returns the client's segment and what it wants done."""
@@ -121,6 +127,10 @@ class Teller:
         """Count an attempt to get round the filter that leads nowhere else than where it should."""
         self.metrics.bypass_attempts.labels(self._segment_name(client), technique).inc()
 
+    def authentication(self, client: IPAddress, outcome: str) -> None:
+        """Count what came of asking who somebody is."""
+        self.metrics.authentications.labels(self._segment_name(client), outcome).inc()
+
     def connection(self, ruling: GateRuling | None, client: IPAddress, verdict: Verdict) -> None:
         """Count what became of a connection."""
         segment = ruling.ruling.outcome.segment if ruling else self._segment_name(client)
@@ -138,6 +148,7 @@ class Teller:
         *,
         server_name: str | None = None,
         bypass: str | None = None,
+        pinned: bool = False,
     ) -> None:
         """Tell of a connection that goes no further than the gate."""
         asked, outcome = ruling.ruling.request, ruling.ruling.outcome
@@ -146,7 +157,7 @@ class Teller:
         if bypass and not logged:  # what is recorded is counted there
             self.metrics.bypass_attempts.labels(outcome.segment, bypass).inc()
         if logged:
-            context = Context(protocol="tls", server_name=server_name, bypass=bypass)
+            context = Context(protocol="tls", server_name=server_name, bypass=bypass, pinned=pinned)
             self.record(AccessDecided(self.clock(), Point.GATE, asked, outcome, verdict, exposed, context))
 
     def _segment_name(self, client: IPAddress) -> str:

@@ -15,12 +15,17 @@ from sumun.content.dns_message import is_dns
 from sumun.content.llm_request import LlmRequest
 from sumun.model.name import DomainName, InvalidName, IPAddress, plain
 from sumun.model.request import UNKNOWN, AccessRequest
+from sumun.model.rule import IPNetwork
+from sumun.model.user import Identity
 from sumun.pages.render import Asked
 from sumun.proxy.hygiene import request_flaw
 from sumun.proxy.opening import authority, web_host
+from sumun.proxy.parents import forwarded, is_parent
 
 TOLD = "sumun.client"
 """Key in a flow's metadata: the client's address, where a listed parent told it."""
+USER = "sumun.user"
+"""Key in a flow's metadata: who the user is; there where it was asked, with None for nobody."""
 _HOSTS = 8
 """Host header fields that are read; more than one is refused anyhow."""
 
@@ -49,6 +54,19 @@ class Authorities:
 def client_address(flow: http.HTTPFlow) -> IPAddress:
     """Who asks: the client of a connection, or whom a listed parent has named."""
     return flow.metadata.get(TOLD) or address(flow.client_conn.peername[0])
+
+
+def told(flow: http.HTTPFlow, trusted: tuple[IPNetwork, ...]) -> IPAddress:
+    """Who asks, once what a listed parent tells of it is taken down."""
+    if trusted and is_parent(client_address(flow), trusted):
+        flow.metadata[TOLD] = forwarded(flow.request.headers.get_all("x-forwarded-for"), trusted)
+    return client_address(flow)
+
+
+def user(flow: http.HTTPFlow) -> Identity | None:
+    """Who the user is; None: nobody is known."""
+    who = flow.metadata.get(USER)
+    return who if isinstance(who, Identity) else None
 
 
 @lru_cache(maxsize=8192)
@@ -117,6 +135,7 @@ def access_requests(
     flow: http.HTTPFlow, client: IPAddress, hosts: tuple[DomainName | IPAddress, ...], facts: LlmRequest
 ) -> list[AccessRequest]:
     """One question a host; at least one."""
+    who = user(flow)
     names: list[DomainName | None] = [host for host in hosts if isinstance(host, DomainName)]
     literal = next((host for host in hosts if not isinstance(host, DomainName)), None)
     return [
@@ -127,7 +146,8 @@ def access_requests(
             port=flow.request.port,
             method=flow.request.method,
             path=plain_path(flow.request.path),
-            user=None,  # nobody authenticates to this version
+            user=who.name if who else None,
+            groups=who.groups if who else frozenset(),
             model=facts.model,
             content=UNKNOWN,  # detectors are not in this version
             uploads=facts.uploads,

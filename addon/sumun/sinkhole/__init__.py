@@ -5,9 +5,11 @@ Rule 2: the policy is asked before anything upstream said is used.
 Rule 3: every query is counted once, and ends in one answer or in one counted drop.
 
     question    octets -> what is asked, or what is wrong with it
+    deciding    the policy, asked once for all names that it cannot tell apart
     judgement   the policy's word on a name, read the way DNS needs it
     local       names known here, and addresses that no public name should have
     answers     our own answers, as octets; cookies, the option that goes with them
+    structured_errors  what software reads of them
     relay       a question on its way to an upstream, and the answer on its way back
     service_records  what HTTPS and SVCB answers lose on that way
     ready       answers that can be given again without parsing

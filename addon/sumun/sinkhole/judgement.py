@@ -70,6 +70,8 @@ class Judged:
 
     def ttl(self, at: datetime) -> int:
         """Seconds that an answer of ours may be kept."""
+        if self.outcome.valid_until is None:
+            return self.dns.ttl
         lifetime = self.lifetime(at)
         return self.dns.ttl if lifetime is None else min(self.dns.ttl, lifetime)
 

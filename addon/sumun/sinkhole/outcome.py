@@ -61,12 +61,12 @@ class Attempt:
 
     @property
     def sameness(self) -> tuple[object, ...]:
-        """What makes two attempts of one client the same."""
+        """What makes two attempts of one client at one name the same."""
         outcome = self.outcome
         why: tuple[object, ...] = ()
         if isinstance(outcome, Decision):
             why = outcome.reason, outcome.rule and outcome.rule.id, outcome.exemption, outcome.grant
-        return self.name, self.dns_type, self.verdict, self.exposed, outcome.segment, outcome.policy_revision, *why
+        return self.dns_type, self.verdict, self.exposed, outcome.segment, outcome.policy_revision, *why
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,11 +118,17 @@ class Answer:
         end = self.incident_at + len(incident)
         return self.body[: self.incident_at] + incident + self.body[end:] if incident else self.body
 
+    @property
+    def accused(self) -> DomainName:
+        """The name that the attempt was at."""
+        named = self.attempt.name if self.attempt else None
+        return named or name_in(bytes(2) + self.body)
+
     def tried(self) -> Attempt | None:
         """The attempt with its name."""
         if self.attempt is None or self.attempt.name is not None:
             return self.attempt
-        return replace(self.attempt, name=name_in(bytes(2) + self.body))
+        return replace(self.attempt, name=self.accused)
 
     def lives(self, now: float) -> bool:
         """Whether it may be given at this moment, in seconds since 1970; counts times to live down where need be."""

@@ -165,8 +165,7 @@ class Tally:
         return told.octets
 
     def _telling(self, client: bytes, answer: Answer, protocol: Protocol, at: datetime) -> _Told:
-        attempt = answer.tried()
-        key = (client, protocol, *(attempt.sameness if attempt else ()))
+        key = (client, protocol, answer.accused.text, *(answer.attempt.sameness if answer.attempt else ()))
         told = self._told.get(key)
         if told is None:
             id_ = new_id(at)

@@ -58,13 +58,13 @@ def of_subject(subject: Subject) -> dict[str, Any]:
     """Columns that say who and what."""
     return {
         "segment": subject.segment, "rule": subject.rule, "service": subject.service, "name": subject.name,
-        "client": str(subject.client), "user": "",
+        "client": str(subject.client), "user": subject.user,
     }  # fmt: skip
 
 
 def to_subject(row: RowMapping) -> Subject:
     """Who and what."""
-    return Subject(ip_address(row["client"]), row["segment"], row["rule"], row["service"], row["name"])
+    return Subject(ip_address(row["client"]), row["segment"], row["rule"], row["service"], row["name"], row["user"])
 
 
 def to_justification(row: RowMapping) -> Justification:

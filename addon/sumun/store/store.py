@@ -22,6 +22,8 @@ DENIAL_SHOWN = timedelta(days=1)
 """How long a page says that a request was denied."""
 _KEPT = timedelta(days=400)
 """How long what has ended stays on record."""
+_SAME = ("kind", "segment", "rule", "service", "name", "client", "user")
+"""What makes a grant the successor of another."""
 _IN_FORCE, _LAPSED, _REVOKED, _REPLACED = 0, 1, 2, 3
 
 
@@ -249,16 +251,18 @@ class Store:
 
     def _replace(self, connection: Connection, grant: Grant, at: datetime) -> None:
         row, holds = rows.of_grant(grant, at), _holds(rows.instant(at))
-        same = and_(*(grants.c[name] == row[name] for name in ("kind", "segment", "rule", "service", "name", "client")))
+        same = and_(*(grants.c[name] == row[name] for name in _SAME))
         connection.execute(update(grants).where(same, holds).values(ended=_REPLACED))
-        theirs = and_(holds, grants.c.client == row["client"])
+        theirs = and_(holds, grants.c.client == row["client"], grants.c.user == row["user"])
         _bounded(connection, grants, theirs, self._bounds.held_by_client, "grants are held by one client")
 
     def _bound(
         self, connection: Connection, table: Table, waits: ColumnElement[bool], subject: Subject, what: str
     ) -> None:
         _bounded(connection, table, waits, self._bounds.waiting, what)
-        theirs = and_(waits, table.c.client == str(subject.client))
+        theirs = and_(
+            waits, or_(table.c.client == str(subject.client), and_(table.c.user == subject.user, table.c.user != ""))
+        )
         _bounded(connection, table, theirs, self._bounds.of_one_client, f"{what}, all from one client")
 
     def _settle(
@@ -327,7 +331,8 @@ def passing(  # noqa: PLR0913 - a grant says all of this
 ) -> Grant:
     """What lets this subject pass until a time."""
     return Grant(
-        id_, kind, until, subject.service, subject.name, ip_network(str(subject.client)), None, subject.segment,
+        id_, kind, until, subject.service, subject.name,
+        None if subject.user else ip_network(str(subject.client)), subject.user or None, subject.segment,
         subject.rule, reason, purpose, approver, at,
     )  # fmt: skip
 

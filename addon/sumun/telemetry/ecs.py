@@ -35,6 +35,7 @@ def to_ecs(record: Record) -> dict[str, Any]:
         "ecs": {"version": ECS_VERSION},
         "event": _event(record),
         "source": {"ip": str(event.request.client)},
+        **({"user": {"name": clean(event.request.user)}} if isinstance(event.request.user, str) else {}),
         "observer": {"ingress": {"zone": event.outcome.segment}},
         "rule": _rule(record),
         "sumun": _sumun(record),
@@ -92,6 +93,7 @@ def _sumun(record: Record) -> dict[str, Any]:
         "needs": sorted(map(str, outcome.needs)) if isinstance(outcome, Undetermined) else None,
         "detectors": _detectors(event.request),
         "bypass": clean(event.bypass),
+        "pinned": event.context.pinned or None,
     })  # fmt: skip
 
 

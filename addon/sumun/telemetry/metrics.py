@@ -58,6 +58,12 @@ class Metrics:
         self.bypass_attempts = counter(
             "bypass_attempts_total", "Attempts to get round the filter", "segment", "technique"
         )
+        self.authentications = counter(
+            "authentications_total", "What came of asking who a user is", "segment", "outcome"
+        )
+        self.pinned = counter(
+            "pinned_connections_total", "Connections of clients that refuse our certificate", "segment", "outcome"
+        )
         self.llm_apis_discovered = counter(
             "llm_apis_discovered_total", "Requests shaped like those to an LLM API, to hosts nobody knows", "segment"
         )

@@ -232,7 +232,7 @@ def _key(event: AccessDecided) -> tuple[object, ...]:
     settled: tuple[object, ...] = (outcome.needs,) if isinstance(outcome, Undetermined) else _settled(outcome)
     return (
         event.point, event.verdict, event.data_exposed, event.context,
-        request.client, request.name, request.address, request.port, request.method, request.content,
+        request.client, request.name, request.address, request.port, request.method, request.content, request.user,
         outcome.segment, outcome.service and outcome.service.id, outcome.policy_revision,
         tuple(rule.id for rule in outcome.shadows), *settled,
     )  # fmt: skip

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sumun.catalogue.lists import Entry, parse_list
+from sumun.catalogue.lists import parse_list
+from sumun.model.listed import Entry
 from sumun.model.name import DomainName
 from sumun.model.service import Pattern
 from sumun.policy.domain_index import DomainIndex

@@ -15,7 +15,7 @@ from sumun.model.service import Match, Pattern, ServiceDomain
 from sumun.policy.domain_index import DomainIndex
 from tests.unit.catalogue.corpus import LISTS, by_id, files, names, services
 
-UNDECIDED = {"canva-ai", "fotor", "grammarly", "zed"}
+UNDECIDED = {"canva-ai", "fotor", "grammarly"}
 """Known, but neither a name nor a path tells their AI apart."""
 
 DEEPSEEK_OWN = """
@@ -41,7 +41,7 @@ def test_holds_at_least_450_services_in_every_category() -> None:
 
 def test_services_do_not_clash_and_take_down_nothing_that_others_need() -> None:
     never_block = names(LISTS / "never-block.txt")
-    assert len(never_block) == 137
+    assert len(never_block) >= 220
     assert list(conflicts(services(), never_block)) == []
     index = DomainIndex((d.pattern, s.id) for s in services() for d in s.domains if not d.shared)
     assert [name.text for name in never_block if index.covers(name)] == []

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sumun.catalogue.guard import NOBODY, Guard
-from sumun.catalogue.lists import Entry, Refused, parse_list
+from sumun.catalogue.lists import Refused, parse_list
+from sumun.model.listed import Entry
 from sumun.model.name import DomainName
 from sumun.model.service import Match, Pattern
 

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sumun.catalogue.lists import FORMATS, MAX_LINE, Entry, Refused, format_of, parse_list
+from sumun.catalogue.guard import Guard
+from sumun.catalogue.lists import FORMATS, MAX_LINE, Refused, format_of, parse_list
+from sumun.model.listed import Entry, Hold
 from sumun.model.name import DomainName, parse_host
 from sumun.model.service import Match, Pattern
 
@@ -39,6 +41,7 @@ def refusals(text: str, format_: str) -> list[Refused]:
         ("adblock", "||a.example^", [("a.example", SUFFIX)]),
         ("adblock", "||a.example^$important", [("a.example", SUFFIX)]),
         ("adblock", "a.example", [("a.example", EXACT)]),
+        ("adblock", "|a.example^", [("a.example", EXACT)]),
         ("adblock", "! a.example", []),
         ("adblock", "[Adblock Plus 2.0]", []),
         ("dnsmasq", "address=/a.example/b.example/0.0.0.0", [("a.example", SUFFIX), ("b.example", SUFFIX)]),
@@ -86,16 +89,26 @@ def test_reads(format_: str, line: str, expected: list[tuple[str, Match]]) -> No
         ("hosts", "203.0.113.7 a.example", "is a real address"),
         ("hosts", "a.example", "is no address"),
         ("hosts", "0.0.0.0 *.a.example", "a pattern where one host name is expected"),
-        ("adblock", "@@||a.example^", "an exception"),
-        ("adblock", "||a.example^$denyallow=b.example", "`denyallow=b.example` narrows"),
+        ("adblock", "@@||*-a.b.example^", "would spare less than it says"),
+        ("adblock", "@@||com^", "has no dot"),
+        ("adblock", "@@||a.example^$dnstype=A", "`dnstype=A` asks for some record types only"),
+        ("adblock", "||a.example^$dnstype=~AAAA", "`dnstype=~AAAA` asks for some record types only"),
+        ("adblock", "||a.example^$client=127.0.0.1", "write a rule with `clients`"),
+        ("adblock", "||a.example^$dnsrewrite=NOERROR;;", "another answer"),
+        ("adblock", "||a.example^$badfilter", "takes back another line"),
+        ("adblock", "||a.example^$denyallow", "needs names"),
+        ("adblock", "||a.example^$denyallow=b..a.example", "empty label"),
+        ("adblock", "||a.example^$denyallow=*.a.example", "needs names"),
+        ("adblock", "||a.example^$denyallow=" + "|".join(f"n{n}.a.example" for n in range(17)), "more than 16 names"),
         ("adblock", "||a.example^$third-party", "`third-party` narrows"),
         ("adblock", "||a.examp", "only `||name^`"),
         ("adblock", "||a.example/path^", "characters that no host name has"),
         ("adblock", "a.example##.banner", "characters that no host name has"),
         ("dnsmasq", "address=/a.example/203.0.113.7", "is a real address"),
+        ("dnsmasq", "address=/*.a.example/#", "leaves out the name itself"),
         ("dnsmasq", "server=203.0.113.7", "no option that sends a name nowhere"),
         ("dnsmasq", "address=/#/0.0.0.0", "characters that no host name has"),
-        ("unbound", 'local-zone: "a.example" transparent', "does not block the whole zone"),
+        ("unbound", 'local-zone: "a.example" redirect', "neither blocks the whole zone nor lets it pass"),
         ("unbound", 'local-data: "a.example A 0.0.0.0"', "no `local-zone`"),
         ("urls", "https://a.example/page", "address of one page"),
         ("urls", "https://a.example?q", "address of one page"),
@@ -112,6 +125,41 @@ def test_refuses_with_number_and_reason(format_: str, line: str, why: str) -> No
     assert refused.line == 2
     assert why in refused.why
     assert entries(line, format_) == []
+
+
+@pytest.mark.parametrize(
+    ("format_", "line", "expected"),
+    [
+        ("adblock", "@@||a.example^", Entry(Pattern("a.example"), Hold.EXCEPTED)),
+        ("adblock", "@@|a.example^", Entry(Pattern("a.example", EXACT), Hold.EXCEPTED)),
+        ("adblock", "@@a.example", Entry(Pattern("a.example", EXACT), Hold.EXCEPTED)),
+        ("adblock", "||a.example^$important", Entry(Pattern("a.example"), Hold.IMPORTANT)),
+        ("adblock", "@@||a.example^$important", Entry(Pattern("a.example"), Hold.ALWAYS_EXCEPTED)),
+        ("adblock", "||a.example^$all, denyallow=B.a.example|c.a.example",
+         Entry(Pattern("a.example"), Hold.LISTED, ("b.a.example", "c.a.example"))),
+        ("rpz", "a.example CNAME rpz-passthru.", Entry(Pattern("a.example", EXACT), Hold.SPARED)),
+        ("rpz", "*.a.example 60 IN CNAME RPZ-PASSTHRU.", Entry(Pattern("a.example"), Hold.SPARED)),
+        ("rpz", "A.example CNAME a.example.", Entry(Pattern("a.example", EXACT), Hold.SPARED)),
+        ("unbound", 'local-zone: "a.example" always_transparent', Entry(Pattern("a.example"), Hold.SPARED)),
+        ("dnsmasq", "server=/a.example/#", Entry(Pattern("a.example"), Hold.SPARED)),
+        ("dnsmasq", "local=/a.example/#", Entry(Pattern("a.example"), Hold.SPARED)),
+    ],
+)  # fmt: skip
+def test_exceptions_are_read_as_what_they_are(format_: str, line: str, expected: Entry) -> None:
+    assert list(parse_list(line, format_)) == [expected]
+
+
+def test_attributes_of_v2fly_say_nothing_about_blocking() -> None:
+    """`@cn`, `@!cn` and `@ads` mark domains for whoever takes a part of the file; a subscription takes it whole."""
+    assert entries("a.example @cn\nb.example @!cn @ads\n", "v2fly") == [("a.example", SUFFIX), ("b.example", SUFFIX)]
+    assert refusals("include:google @-cn\n", "v2fly")[0].line == 1
+
+
+def test_an_exception_may_spare_what_others_need() -> None:
+    guard = Guard([DomainName("login.a.example")])
+    text = "||a.example^\n@@||login.a.example^\n||login.a.example^$important\n"
+    found = list(parse_list(text, "adblock", guard))
+    assert [type(item) for item in found] == [Refused, Entry, Refused]
 
 
 def test_one_bad_name_in_a_line_does_not_take_the_others_with_it() -> None:
@@ -187,5 +235,5 @@ def test_what_is_in_no_format_is_refused_and_not_lost() -> None:
 
 
 def test_only_what_blocks_is_taken_from_a_zone() -> None:
-    text = "a.example CNAME rpz-passthru.\n32.1.2.0.192.rpz-ip CNAME .\na.example TXT x\n\tCNAME .\n"
+    text = "a.example CNAME rpz-drop. x\n32.1.2.0.192.rpz-ip CNAME .\na.example TXT x\n\tCNAME .\n"
     assert [refusal.line for refusal in refusals(text, "rpz")] == [1, 2, 3, 4]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from sumun.cli.app import cli
+from tests.support.list_server import list_server, serving
 from tests.support.signing import Signer
 
 URL = "https://lists.example/far.txt"
@@ -48,7 +53,7 @@ def carried(folder: Path, text: str, name: str = "far.txt") -> Path:
 
 def test_the_bare_command_tells_the_state_of_every_list(config: Path) -> None:
     lines = run(config).stdout.splitlines()
-    assert [line.split()[0] for line in lines] == [
+    assert [line.split()[0] for line in lines[:6]] == [
         "list",
         "deepseek-lookalikes",
         "dns-bypass",
@@ -57,12 +62,13 @@ def test_the_bare_command_tells_the_state_of_every_list(config: Path) -> None:
         "near",
     ]
     assert "never fetched" in lines[4]
-    assert lines[5].split()[-2:] == ["1", "2"]
+    assert lines[5].split()[-3:] == ["domains", "1", "2"]
+    assert "prints the lines that were refused" in lines[6]
 
 
 def test_show_prints_every_refusal_with_its_line(config: Path) -> None:
     shown = run(config, "show", "near").stdout.splitlines()
-    assert shown[0] == "near: 1 entries, 2 lines refused"
+    assert shown[0] == "near: 1 entry, 2 lines refused"
     assert shown[1].split(maxsplit=2)[:2] == ["2", "bing.com"]
     assert "which others need" in shown[1]
     found = json.loads(run(config, "show", "near", "--json", "--entries").stdout)
@@ -108,7 +114,7 @@ def test_verify_takes_nothing(config: Path, tmp_path: Path) -> None:
     path = carried(tmp_path, "two.example\nbing.com\n" + "".join(f"n{n}.example\n" for n in range(9))) / "far.txt"
     verified = run(config, "verify", str(path))
     assert verified.exit_code == 0
-    assert f"{path}: 10 entries, 1 lines refused" in verified.stdout.replace("\n", " ")
+    assert f"{path}: 10 entries, 1 line refused" in verified.stdout.replace("\n", " ")
     assert "`bing.com` would take down `bing.com`" in verified.stdout
     path.write_text("0.0.0.0 a.example\n" * 3)
     words = ["verify", str(path)]
@@ -116,6 +122,77 @@ def test_verify_takes_nothing(config: Path, tmp_path: Path) -> None:
     assert [run(config, *words, "--format", form).exit_code for form in formats] == [1, 0, 0]
     assert "is not an `https://` address" in run(config, "verify", "none.txt").stderr
     assert not (tmp_path / "state" / "lists").exists()
+
+
+def test_exceptions_are_counted_and_are_not_among_the_names(tmp_path: Path) -> None:
+    config = write(tmp_path)
+    config.write_text(config.read_text().replace("near.txt}", "near.txt, format: adblock}"))
+    (tmp_path / "near.txt").write_text("||a.example^\n@@||ok.a.example^\n||b.example^$dnstype=A\n")
+    shown = run(config, "show", "near").stdout
+    assert shown.startswith("near: 1 entry, 1 exception, 1 line refused\n")
+    assert "asks for some record types only" in shown
+    assert run(config, "show", "near", "--entries").stdout == "a.example\n"
+    assert json.loads(run(config, "status", "--json").stdout)["lists"][4]["exceptions"] == 1
+
+
+@contextmanager
+def published(content: str) -> Iterator[str]:
+    """A list server in a thread of its own; gives the address of the list."""
+    loop, ready, stop = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+    urls: list[str] = []
+
+    async def serve() -> None:
+        async with list_server(serving(content)) as server:
+            urls.append(server.url)
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    try:
+        assert ready.wait(30)
+        yield urls[0]
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(30)
+        loop.close()
+
+
+@pytest.mark.integration
+def test_diff_says_what_would_come_and_go_and_takes_nothing(tmp_path: Path) -> None:
+    with published("||two.example^\n|three.example^\n@@||ok.two.example^\n") as url:
+        config = tmp_path / "sumun.yaml"
+        write(tmp_path, ", format: adblock")
+        config.write_text(config.read_text().replace(URL, url))
+        run(config, "update", "--from", str(carried(tmp_path, "||two.example^\n||three.example^\n||four.example^\n")))
+        compared = run(config, "diff", "far")
+        assert compared.exit_code == 1
+        assert compared.stdout.splitlines() == [
+            "- four.example",
+            "- three.example",
+            "+ ok.two.example  (exception)",
+            "+ three.example  (this name alone)",
+        ]
+        assert "2 entries more, 2 fewer" in compared.stderr
+        told = json.loads(run(config, "diff", "far", "--json").stdout)
+        assert told["removed"] == ["four.example", "three.example"]
+        assert run(config, "show", "far", "--entries").stdout == "four.example\nthree.example\ntwo.example\n"
+        assert run(config, "update", "far").exit_code == 0
+        same = run(config, "diff", "far")
+        assert (same.exit_code, same.stdout) == (0, "")
+    assert "is no subscription" in run(config, "diff", "near").stderr
+    gone = run(config, "diff", "far")
+    assert (gone.exit_code, gone.stdout) == (1, "")
+    assert gone.stderr.startswith("sumun: ")
+
+
+@pytest.mark.integration
+def test_verify_reads_what_is_published(config: Path) -> None:
+    with published("two.example\nthree.example\nbing.com\n" + "".join(f"n{n}.example\n" for n in range(9))) as url:
+        verified = run(config, "verify", url, "--json")
+        assert verified.exit_code == 0
+        told = json.loads(verified.stdout)
+        assert (told["entries"], [refusal["line"] for refusal in told["refusals"]]) == (11, [3])
 
 
 def test_a_broken_configuration_is_told_with_its_faults(tmp_path: Path) -> None:

@@ -120,6 +120,7 @@ segments:
         categories: [chat-assistant, "*"]
         vendor_countries: [cn, NO]
         data_countries: [CN]
+        on_premises: false
         domains: [ai.example, {name: x.example, match: exact}, "*-ai.cloud.example"]
         lists: [local]
         clients: [10.20.1.0/24, 10.20.2.7]
@@ -170,6 +171,7 @@ def test_every_key_arrives_where_it_belongs() -> None:
         categories=frozenset({"chat-assistant", "*"}),
         vendor_countries=frozenset({"CN", "NO"}),
         data_countries=frozenset({"CN"}),
+        on_premises=False,
         domains=(Pattern("ai.example"), Pattern("x.example", Match.EXACT), Pattern("*-ai.cloud.example", Match.GLOB)),
         lists=frozenset({"local"}),
         clients=(ip_network("10.20.1.0/24"), ip_network("10.20.2.7/32")),
@@ -202,8 +204,8 @@ def test_the_surroundings_are_checked_where_they_are_known() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config_within(EVERYTHING, file="c.yaml", around=around)
     assert str(caught.value).split("\n") == [
-        "c.yaml:55: /lists/0/format: unknown format `hosts`",
-        "c.yaml:55: /lists/0/path: no file at `lists/local.txt`: paths are relative to the working directory",
+        "c.yaml:56: /lists/0/format: unknown format `hosts`",
+        "c.yaml:56: /lists/0/path: no file at `lists/local.txt`: paths are relative to the working directory",
     ]
 
 

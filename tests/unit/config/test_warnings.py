@@ -37,7 +37,7 @@ def warnings(text: str) -> list[str]:
         ),
         (
             RULES + BLOCK + ", users: [x]}\n",
-            "c.yaml:4: /rules/0/users: the proxy of this version knows no users: a rule with `users` "
+            "c.yaml:4: /rules/0/users: nobody is asked who they are: `users` is missing; this rule "
             "never matches",
         ),
         (

@@ -100,7 +100,7 @@ def test_no_certificate_is_no_series(tmp_path: Path, content: bytes | None) -> N
 
 def test_every_gauge_is_documented(tmp_path: Path) -> None:
     names = [family.name for family in ConsoleCollector(lambda: VIEW, tmp_path / "none").collect()]
-    assert len(names) == 10
+    assert len(names) == 11
     assert [name for name in names if f"| `{name}` |" not in REFERENCE] == []
 
 

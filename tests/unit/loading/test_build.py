@@ -46,6 +46,19 @@ def test_what_became_of_a_list_is_told() -> None:
     assert loaded.lists["far"] == ListStatistics()
 
 
+def test_exceptions_of_a_list_take_effect_within_it() -> None:
+    text = (
+        f"{CONFIG}rules: [{{id: r, action: block, lists: [near]}}]\nlists: [{{id: near, path: x, format: adblock}}]\n"
+    )
+    near = "||a.example^\n@@||ok.a.example^\n||no.ok.a.example^$important\n||b.example^$denyallow=ok.b.example\n"
+    texts = sources(text, near=near)
+    names = ("a.example", "www.a.example", "www.ok.a.example", "no.ok.a.example", "b.example", "x.ok.b.example")
+    blocked = [name for name in names if action(texts, name) is Action.BLOCK]
+    assert blocked == ["a.example", "www.a.example", "no.ok.a.example", "b.example"]
+    found = build(texts).lists["near"]
+    assert (found.entries, found.exceptions, found.refused) == (3, 1, 0)
+
+
 def with_built_in(text: str, **lists: str) -> Sources:
     folder = REPOSITORY / "blocklists" / "lists"
     return sources(text, **{path.stem: path.read_text("utf-8") for path in folder.glob("*.txt")}, **lists)
@@ -86,7 +99,7 @@ def test_no_list_takes_down_what_others_need() -> None:
         4: "`*-intake-datadoghq.com` could match names of many owners",
         5: "`com` has no dot",
         6: "name is empty",
-        7: "`apple.com` would take down `apple-relay.apple.com`, which others need",
+        7: "`apple.com` would take down `apple.com`, which others need",
     }
     assert loaded.lists["own"].entries == 1
 

@@ -11,12 +11,19 @@ from pathlib import Path
 import pytest
 
 from sumun.config.fault import ConfigError
+from sumun.export.names import entries_for
 from sumun.loading import last_good
 from sumun.loading.active import ActivePolicy
 from sumun.loading.build import build
+from sumun.loading.compiler import Job
+from sumun.loading.large_lists import shared
 from sumun.loading.sources import LARGE, read_sources
 from sumun.model.decision import Decision
+from sumun.model.listed import Entry
 from sumun.model.rule import Action
+from sumun.model.service import Pattern
+from sumun.policy.blocked import BlockedNames
+from sumun.policy.packed_index import PackedIndex
 from tests.support.builders import NOON, request
 from tests.unit.loading.support import clock, config
 
@@ -71,6 +78,29 @@ def test_large_or_small_a_list_means_the_same(tmp_path: Path) -> None:
     assert [r.why for r in one.lists["far"].refusals] == [r.why for r in other.lists["far"].refusals]
 
 
+def test_exceptions_count_in_a_large_list_too(tmp_path: Path) -> None:
+    names = "".join(f"||name-number-{n}.a.example^\n" for n in range(45_000))
+    text = names + "@@||name-number-7.a.example^\n||name-number-8.a.example^$important,denyallow=ok.a.example\n"
+    path = deployment(tmp_path)
+    path.write_text(path.read_text().replace("far.txt", "far.txt, format: adblock"))
+    (tmp_path / "far.txt").write_text(text)
+    active = ActivePolicy.start(path, clock)
+    assert len(indexes(tmp_path)) == 1
+    assert action(active, "www.name-number-7.a.example") is Action.ALLOW
+    assert action(active, "www.name-number-8.a.example") is Action.BLOCK
+    found = active.current.lists["far"]
+    assert (found.entries, found.exceptions, found.refused) == (45_001, 1, 0)
+
+
+def test_what_a_large_list_blocks_can_be_written_down(tmp_path: Path) -> None:
+    policy = ActivePolicy.start(deployment(tmp_path), clock).policy()
+    names = BlockedNames.of(policy, policy.segments.segments[0], NOON)
+    assert names
+    entries = set(entries_for(names.patterns(), names.covers))
+    assert {Entry(Pattern("name-number-7.a.example")), Entry(Pattern("deepseek.com"))} <= entries
+    assert len(entries) > LARGE // 20
+
+
 def test_an_edit_of_a_rule_takes_effect_without_compiling_the_list_again(tmp_path: Path) -> None:
     active = ActivePolicy.start(deployment(tmp_path), clock)
     before = indexes(tmp_path)
@@ -79,6 +109,45 @@ def test_an_edit_of_a_rule_takes_effect_without_compiling_the_list_again(tmp_pat
     assert action(active, "name-number-7.a.example") is Action.ALLOW
     assert action(active, "name-number-8.a.example") is Action.BLOCK
     assert indexes(tmp_path) == before
+
+
+OVERLAY = """\
+  b:
+    networks: [10.1.0.0/16]
+    rules:
+      - {{id: local-allow, action: allow, lists: [allowed]}}
+      - {{id: local-block, action: block, lists: [blocked]}}
+      - {{id: f, action: block, lists: [far]}}
+lists: [{{id: far, path: {folder}/far.txt}}, {{id: allowed, path: {folder}/allowed.txt, guard: false}},
+        {{id: blocked, path: {folder}/blocked.txt}}]
+"""
+
+
+def test_an_overlay_of_one_segment_takes_effect_without_compiling_a_name_of_the_large_list(tmp_path: Path) -> None:
+    """One line in a small file of one's own, and the large list is neither read as text nor compiled."""
+    large(tmp_path)
+    for name in ("allowed", "blocked"):
+        (tmp_path / f"{name}.txt").write_text("# nothing yet\n")
+    path = config(tmp_path, more=OVERLAY.format(folder=tmp_path))
+    jobs: list[Job] = []
+
+    def counting(job: Job) -> PackedIndex:
+        jobs.append(job)
+        return shared(tmp_path / "state")(job)
+
+    def outcomes() -> list[Action]:
+        policy = build(read_sources(path), compile_lists=counting).policy
+        found = [policy.decide(request(client, name), at=NOON) for client in ("10.1.0.7", "10.0.0.7")
+                 for name in ("name-number-7.a.example", "fresh.example")]  # fmt: skip
+        return [outcome.action for outcome in found if isinstance(outcome, Decision)]
+
+    assert outcomes() == [Action.BLOCK, Action.ALLOW, Action.ALLOW, Action.ALLOW]
+    before = indexes(tmp_path)
+    (tmp_path / "allowed.txt").write_text("name-number-7.a.example\n")
+    (tmp_path / "blocked.txt").write_text("fresh.example\n")
+    assert outcomes() == [Action.ALLOW, Action.BLOCK, Action.ALLOW, Action.ALLOW]
+    assert len({job.key for job in jobs}) == 1
+    assert indexes(tmp_path) == before != {}
 
 
 def test_a_changed_list_is_compiled_again_and_a_start_without_changes_is_not(tmp_path: Path) -> None:

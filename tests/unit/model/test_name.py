@@ -104,3 +104,34 @@ def test_suffixes_go_from_the_name_to_the_top() -> None:
 def test_an_ipv4_mapped_address_is_plain_ipv4() -> None:
     assert plain(ip_address("::ffff:192.0.2.1")) == ip_address("192.0.2.1")
     assert plain(ip_address("2001:db8::1")) == ip_address("2001:db8::1")
+
+
+@given(st.lists(st.binary(min_size=1, max_size=63), max_size=12))
+def test_a_name_of_a_message_is_the_name_of_its_labels(labels: list[bytes]) -> None:
+    wire, places = b"", []
+    for label in labels:
+        places.append(len(wire))
+        wire += bytes([len(label)]) + label
+    try:
+        expected: DomainName | None = DomainName.from_labels(labels)
+    except InvalidName:
+        expected = None
+    try:
+        found: DomainName | None = DomainName.from_wire(wire + b"\0", places)
+    except InvalidName:
+        found = None
+    assert found == expected
+
+
+@pytest.mark.parametrize("text", ["WWW.Example.ORG", "a-b_c.example", "xn--p1ai", "a.b.c.d.e.f.g"])
+def test_plain_names_of_messages_are_read_alike(text: str) -> None:
+    labels = [label.encode() for label in text.split(".")]
+    wire = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+    places = [wire.index(bytes([len(label)]) + label) for label in labels]
+    assert DomainName.from_wire(wire, places) == DomainName.parse(text)
+
+
+def test_suffixes_go_from_the_name_to_its_top() -> None:
+    assert list(DomainName("a.b.c").suffixes()) == ["a.b.c", "b.c", "c"]
+    assert list(DomainName("c").suffixes()) == ["c"]
+    assert list(DomainName("").suffixes()) == []

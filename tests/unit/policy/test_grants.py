@@ -227,3 +227,12 @@ def test_it_knows_who_waits() -> None:
     grants = Grants((), {subject: True})
     assert grants.answer(subject) is True
     assert grants.answer(replace(subject, service="deepseek")) is None
+
+
+def test_an_exemption_of_a_group_is_for_whoever_is_in_it() -> None:
+    exempt = Grant("G1", GrantKind.EXEMPTION, NOON + timedelta(hours=1), "chatgpt", user="group:research")
+    rules = [rule("no-ai", "block", categories=["*"])]
+    point = policy(segment("office", "10.0.0.0/8", rules=rules), services=[CHATGPT]).granting(Grants([exempt]))
+    assert action(point, client="10.0.0.9", user="kim", groups=frozenset({"research"})) is Action.ALLOW
+    assert action(point, client="10.0.0.9", user="kim", groups=frozenset({"staff"})) is Action.BLOCK
+    assert action(point, client="10.0.0.9", user=None) is Action.BLOCK

@@ -33,6 +33,22 @@ def test_lists_share_names() -> None:
     assert index.lookup(DomainName("example")) == index.lookup(DomainName("n1000.example")) == []
 
 
+def test_what_is_on_a_list_can_be_listed() -> None:
+    index = PackedIndex(OCTETS)
+    assert set(index.patterns_of(frozenset({"near"}))) == {Pattern("n1.example"), Pattern("*-x.n2.example", Match.GLOB)}
+    far = list(index.patterns_of(frozenset({"far", "other"})))
+    assert len(far) == len(set(far)) == 1001
+    assert list(index.patterns_of(frozenset())) == []
+
+
+def test_what_is_on_a_list_of_many_kinds_can_be_listed_too() -> None:
+    entries = [(Pattern(f"n{n}.example", m), f"l{n}") for n in range(300) for m in (Match.EXACT, Match.SUFFIX)]
+    index = PackedIndex(b"".join(pack(entries, {})))
+    for n in (0, 254, 255, 299):
+        found = set(index.patterns_of(frozenset({f"l{n}"})))
+        assert found == {Pattern(f"n{n}.example", Match.EXACT), Pattern(f"n{n}.example")}
+
+
 def test_every_name_is_found_and_no_other() -> None:
     index = PackedIndex(OCTETS)
     assert all(index.covers(DomainName(f"a.b.c.n{n}.example")) for n in range(1000))

@@ -165,7 +165,7 @@ def test_a_side_that_is_lost_while_the_other_takes_its_time_is_told_once_it_has(
         sending = asyncio.ensure_future(ends.send(ends.origin, MEGABYTE * 4))
         await asyncio.sleep(0.1)  # the client does not read, so the tunnel has a backlog
         ends.client.close()
-        with pytest.raises(OSError):
+        with pytest.raises(ConnectionError):
             await sending
         assert not ends.tunnels
 

@@ -39,8 +39,8 @@ def test_what_is_not_served_is_told(data: bytes, reply: Reply) -> None:
 
 def test_a_greeting_waits_for_its_end() -> None:
     assert greeting(b"\x05\x02\x02") is None
-    assert greeting(b"\x05\x02\x02\x00\x05") == Greeting(True, 4)
-    assert greeting(b"\x05\x01\x02") == Greeting(False, 3)
+    assert greeting(b"\x05\x02\x02\x00\x05") == Greeting(anonymous=True, named=True, size=4)
+    assert greeting(b"\x05\x01\x02") == Greeting(anonymous=False, named=True, size=3)
 
 
 @given(st.binary(max_size=300))

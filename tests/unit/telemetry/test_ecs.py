@@ -158,8 +158,9 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(entry)
 
 
+SEEN = Context("A", "udp", "n.example", "Browser", "ech", pinned=True)
 FULLEST = [
-    attempt(context=Context("A", "udp", "n.example", "Browser", "ech"), address=ip_address("192.0.2.1"), port=53),
+    attempt(context=SEEN, address=ip_address("192.0.2.1"), port=53, user="kim"),
     attempt(point=Point.HTTP, context=BROWSER, method="GET", content=frozenset({"secret"})),
     attempt("10.0.0.7", policy=NEEDS_CONTENT, verdict=Verdict.STEERED),
     attempt(
