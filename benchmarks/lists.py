@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import mmap
-import os
 import resource
 import sqlite3
 import subprocess
@@ -21,6 +20,8 @@ import time
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
+
+from report import put, setting
 
 from sumun.catalogue.lists import parse_list
 from sumun.loading.compiler import Job, LargeList, compiled
@@ -45,11 +46,11 @@ def packed(path: Path, folder: Path) -> Find:
     octets = path.read_bytes()
     job = Job((LargeList("l", "domains", str(path), sha256(octets).hexdigest(), guard=True),), ("bing.com",))
     del octets
-    with (folder / "index").open("wb") as file:
+    with (folder / "index").open("w+b") as file:
         for piece in compiled(job):
             file.write(piece)
-    file = os.open(folder / "index", os.O_RDONLY)
-    return PackedIndex(mmap.mmap(file, 0, access=mmap.ACCESS_READ)).lookup
+        file.flush()
+        return PackedIndex(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)).lookup
 
 
 def domain_index(path: Path, folder: Path) -> Find:
@@ -117,23 +118,37 @@ def measure(way: str, path: Path, count: int) -> dict[str, float]:
         }  # fmt: skip
 
 
+COLUMNS = {
+    "build s": "built, s", "peak MB": "MB while it is built", "hit us": "hit, µs", "miss us": "miss, µs",
+    "sibling us": "sibling, µs",
+}  # fmt: skip
+
+
 def main() -> None:
     if len(sys.argv) == 4:
         print(json.dumps(measure(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))))
         return
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    lines = [f"| | {' | '.join(COLUMNS.values())} |", "|---" * (1 + len(COLUMNS)) + "|"]
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.writelines(f"{listed(n)}\n" for n in range(count))
         file.flush()
-        print(f"{count:,} names; six labels asked for; `sibling`: the listed name's neighbour, which is not listed")
         for way in WAYS:
             command = [sys.executable, __file__, way, file.name, str(count)]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                print(f"{way:>14}  not measured: {done.stderr.strip().splitlines()[-1]}")
+                print(f"{way} is not measured: {done.stderr.strip().splitlines()[-1]}", file=sys.stderr)
                 continue
             found = json.loads(done.stdout)
-            print(f"{way:>14}  " + "  ".join(f"{key} {value:7.2f}" for key, value in found.items()))
+            lines.append(f"| {way} | {' | '.join(f'{found[key]:.2f}' for key in COLUMNS)} |")
+    text = f"""\
+{setting()} {count:,} names, {ASKED:,} of them asked for, six labels each; "hit" is two labels below a listed name, \
+"sibling" a neighbour of one that is not listed, "miss" a name of another domain. Processor time, the best of {ROUNDS} \
+rounds; Sumun uses the packed index for large lists, and shares it between its processes.
+"""
+    text += "\n" + "\n".join(lines)
+    print(text)
+    put("lists.py", "Large lists: `make bench`", text)
 
 
 if __name__ == "__main__":

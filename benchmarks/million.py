@@ -90,9 +90,9 @@ def page(costs: list[Cost], made_by: tuple[float, float, float], count: int) -> 
     found = "\n".join(lines)
     return f"""\
 {setting()} {count:,} listed names; each server alone, with them and without, asked for {ASKED:,} of them before its \
-memory is read: that of all its processes together, what they share counted once. Sumun has {WORKERS} workers, the peers \
-are one process. Sumun's compiler takes {seconds:.1f} s of processor time and {peak:.0f} MB while it works, in a process \
-of its own with low priority, and makes a file of {size:.0f} MB, which a restart finds ready.
+memory is read: that of all its processes together, what they share counted once. Sumun has {WORKERS} workers, the \
+peers are one process. Sumun's compiler takes {seconds:.1f} s of processor time and {peak:.0f} MB while it works, in a \
+process of its own with low priority, and makes a file of {size:.0f} MB, which a restart finds ready.
 
 {found}
 """

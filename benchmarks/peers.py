@@ -207,7 +207,7 @@ def knot(folder: Path, port: int, upstream: int) -> Server:
 net.listen('127.0.0.1', {port}, {{ kind = 'dns' }})
 modules = {{ 'policy' }}
 trust_anchors.remove('.')
-policy.add(policy.rpz(policy.DENY, '{folder}/rpz', true))
+policy.add(policy.rpz(policy.DENY, '{folder}/rpz'))
 policy.add(policy.all(policy.FORWARD('127.0.0.1@{upstream}')))
 cache.size = 100 * MB
 """)
@@ -288,7 +288,7 @@ def serving(servers: Sequence[Server]) -> Iterator[list[Server]]:
                 server.process.wait()
 
 
-def comes_up(server: Server, limit: float = 120) -> bool:
+def comes_up(server: Server, limit: float = 300) -> bool:
     """Whether it blocks what it should before this many seconds are over."""
     end = time.monotonic() + limit
     while time.monotonic() < end and server.process and server.process.poll() is None:

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import argparse
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,27 +43,24 @@ class Latencies:
         return ordered[min(len(ordered) - 1, int(len(ordered) * part))] * 1000
 
 
-class Load:
-    """dnsperf at a steady rate until the end of the block."""
+@contextmanager
+def asking(server: Server, queries: Path, rate: int) -> Iterator[Path]:
+    """Let dnsperf ask at a steady rate until the end of the block; where its report is then."""
+    command = ["dnsperf", "-s", "127.0.0.1", "-p", str(server.port), "-d", str(queries), "-c", str(CLIENTS)]
+    report = queries.with_suffix(".report")
+    with report.open("w") as out:
+        process = subprocess.Popen([*command, "-Q", str(rate), "-l", "600", "-v"], stdout=out)
+    try:
+        yield report
+    finally:
+        process.send_signal(signal.SIGINT)  # it stops asking, waits for what is out and reports
+        process.wait()
 
-    def __init__(self, server: Server, queries: Path, rate: int) -> None:
-        self._command = ["dnsperf", "-s", "127.0.0.1", "-p", str(server.port), "-d", str(queries), "-c", str(CLIENTS)]
-        self._command += ["-Q", str(rate), "-l", "600", "-v"]
-        self._report = tempfile.TemporaryFile("w+")
 
-    def __enter__(self) -> Load:
-        self._process = subprocess.Popen(self._command, stdout=self._report, text=True)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.send_signal(2)  # it stops asking, waits for what is out and reports
-        self._process.wait()
-
-    def seen(self) -> Latencies:
-        self._report.seek(0)
-        report = self._report.read()
-        lost = _LOST.search(report)
-        return Latencies([float(found) for found in _LATENCY.findall(report)], int(lost[1]) if lost else -1)
+def seen(report: Path) -> Latencies:
+    text = report.read_text()
+    lost = _LOST.search(text)
+    return Latencies([float(found) for found in _LATENCY.findall(text)], int(lost[1]) if lost else -1)
 
 
 @dataclass(frozen=True)
@@ -96,17 +95,18 @@ def reloaded(server: Server, names: Sequence[str], number: int) -> float:
 
 
 def measured(server: Server, names: Sequence[str], queries: Path, options: argparse.Namespace) -> Found | None:
-    with Load(server, queries, options.rate):
+    with asking(server, queries, options.rate):
         time.sleep(2)  # everything has been asked
-    with Load(server, queries, options.rate) as idle:
+    with asking(server, queries, options.rate) as report:
         time.sleep(options.rest)
+    idle = seen(report)
     try:
-        with Load(server, queries, options.rate) as during:
+        with asking(server, queries, options.rate) as report:
             times = [reloaded(server, names, number) for number in range(2, 2 + options.reloads)]
     except TimeoutError:
         print(f"{server.name} does not take over a changed list, and is left out", file=sys.stderr)
         return None
-    return Found(server, idle.seen(), during.seen(), sum(times) / len(times))
+    return Found(server, idle, seen(report), sum(times) / len(times))
 
 
 def page(found: list[Found], options: argparse.Namespace) -> str:
@@ -114,9 +114,9 @@ def page(found: list[Found], options: argparse.Namespace) -> str:
     rows = "\n".join([head, "|---" * 8 + "|", *(each.row() for each in found)])
     return f"""\
 {setting()} {options.names:,} blocked names, {options.asked:,} of them asked for at {options.rate:,} queries a second \
-over UDP on loopback, one server at a time, one worker; {options.reloads} reloads one after the other, each with another \
-list and another configuration. Peers are told by their control program, Sumun sees its files change, and waits until \
-they have stood still for a second, which is in its seconds; "s each" is from the change to its being in force.
+over UDP on loopback, one server at a time, one worker; {options.reloads} reloads one after the other, each with \
+another list and another configuration. Peers are told by their control program, Sumun sees its files change, and \
+waits until they have stood still for a second, which is in its seconds; "s each" is until a change is in force.
 
 {rows}
 """

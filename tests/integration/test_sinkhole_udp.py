@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 
@@ -247,3 +248,27 @@ def test_malformed_packets_are_answered_or_counted_and_hurt_nobody(batched: bool
         fresh.sock.close()
 
     run(scenario, batched)
+
+
+@BOTH_WAYS
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
+def test_what_the_kernel_throws_away_is_counted_as_a_query_and_a_drop(batched: bool) -> None:
+    async def check() -> None:
+        served = Served(batched, "127.0.0.1", None)
+        served.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        with socket.socket(type=socket.SOCK_DGRAM) as client:
+            for _ in range(200):
+                client.sendto(query("chat.deepseek.com"), ("127.0.0.1", served.port))
+        served.listener.start()
+        served.listener.stop_reading()
+        served.listener.close()
+        served.handler.settle()
+        value = served.registry.get_sample_value
+        labels = {"segment": "unknown", "protocol": "udp", "type": "OTHER"}
+        lost = value("sumun_dns_queries_total", labels) or 0
+        assert 0 < lost < 200
+        assert value("sumun_dns_responses_total", {"segment": "unknown", "rcode": "DROPPED", "source": "error"}) == lost
+        samples = (sample for metric in served.registry.collect() for sample in metric.samples)
+        assert sum(sample.value for sample in samples if sample.name == "sumun_dns_queries_total") == 200
+
+    asyncio.run(check())

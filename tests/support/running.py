@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -24,12 +25,23 @@ _SERVING = "Sumun is serving"
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago, for TCP and UDP on all of loopback."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Ports that were free a moment ago, for TCP and UDP on all of loopback.
+
+    From below those that the kernel gives to clients (32,768 and up), which may take one before it is listened on.
+    """
+    sockets: list[socket.socket] = []
     try:
-        for held in sockets:
-            held.bind(("127.0.0.1", 0))
-        return [held.getsockname()[1] for held in sockets]
+        while len(sockets) < 2 * count:
+            port = random.randrange(12_000, 32_000)
+            pair = [socket.socket(type=kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)]
+            sockets += pair
+            try:
+                for held in pair:
+                    held.bind(("", port))
+            except OSError:
+                for _ in pair:
+                    sockets.pop().close()
+        return [held.getsockname()[1] for held in sockets[::2]]
     finally:
         for held in sockets:
             held.close()

@@ -236,10 +236,10 @@ class Soak:
         heard = len(running.said)
         os.kill(pid, signal.SIGSTOP)
         _await_stopped(pid)
-        waiting = _queued(self._dns)
+        waiting, overflowed = _queued(self._dns)  # what the victim saw overflow it may not have handed on
         os.kill(pid, signal.SIGKILL)
         began = time.monotonic()
-        self.report.in_killed += waiting + self._in_flight() + int((self._plan.rate + _FRESH) * _UNCOUNTED)
+        self.report.in_killed += waiting + overflowed + self._in_flight() + int((self._plan.rate + _FRESH) * _UNCOUNTED)
         self.report.kills += 1
         running.await_said(f"{victim}: policy", after=heard)
         self.report.slowest_return = max(self.report.slowest_return, time.monotonic() - began)
@@ -298,14 +298,15 @@ def _await_stopped(pid: int) -> None:
         time.sleep(0.001)
 
 
-def _queued(port: int) -> int:
-    """Datagrams at most that wait in the sockets of this port."""
-    octets = 0
+def _queued(port: int) -> tuple[int, int]:
+    """Datagrams at most that wait in the sockets of this port, and those that found no room there."""
+    octets = dropped = 0
     for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
         fields = line.split()
         if int(fields[1].rpartition(":")[2], 16) == port:
             octets += int(fields[4].rpartition(":")[2], 16)
-    return octets // _SMALLEST
+            dropped += int(fields[12])
+    return octets // _SMALLEST, dropped
 
 
 def _family(pid: int) -> Iterator[int]:

@@ -132,11 +132,11 @@ class Supervisor:
                 worker = await self._replace(worker, care, index)
                 continue
             if asyncio.get_running_loop().time() - began > _LONGEST_DELAY * 2:
-                delay = _FIRST_DELAY
+                delay = 0.0  # it served for long: what killed it does not wait for it
             status = worker.process.returncode
             log.error("%s ended with status %s: starting it again in %.1f s", worker.name, status, delay)
             await self._pause(delay)
-            delay = min(delay * 2, _LONGEST_DELAY)
+            delay = min(max(delay * 2, _FIRST_DELAY), _LONGEST_DELAY)
             if not self._stopping.is_set():
                 worker = await self._start(care, index)
         await self._end(worker, care)

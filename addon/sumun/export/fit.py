@@ -5,7 +5,7 @@ Whatever is lost, the file never blocks a name that the policy does not block.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sumun.model.listed import Entry, Hold
@@ -41,7 +41,7 @@ class _Fitting:
         self._entries, self._sayable = entries, sayable
         self._suffixes = {e.pattern.text: e for e in entries if e.pattern.match is Match.SUFFIX}
         self._spared = {e.pattern.text for e in entries if e.pattern.match is Match.EXACT and not e.hold.carries}
-        self._globs = [e for e in entries if e.pattern.match is Match.GLOB]
+        self._globs = [e for e in entries if e.pattern.match is Match.GLOB and e.hold.carries]
         self._dropped: set[Entry] = set()
         """Entries that have an exception that cannot be said."""
 
@@ -82,8 +82,8 @@ class _Fitting:
 
     def _exception(self, entry: Entry, found: Fitted) -> Entry | None:
         """The exception as it can be said; where it cannot be, what it is an exception to has to go."""
-        cover = self._cover(entry.pattern)
-        if cover is None or not self._says(cover.pattern):
+        covers = [cover for cover in self._covers(entry.pattern) if self._says(cover.pattern)]
+        if not covers:
             return None  # nothing that is written would block it
         if (entry.pattern.match, False) in self._sayable:
             return entry
@@ -91,18 +91,17 @@ class _Fitting:
         if wider and entry.pattern.text not in self._suffixes:
             found.losses.append(Loss(entry, "widened: the exception holds for what is below it too"))
             return Entry(Pattern(entry.pattern.text), Hold.SPARED)
-        self._dropped.add(cover)
+        self._dropped.update(covers)
         return None
 
-    def _cover(self, pattern: Pattern) -> Entry | None:
-        """The entry that would block what an exception spares."""
+    def _covers(self, pattern: Pattern) -> Iterator[Entry]:
+        """The entries that would block what an exception spares, if it were not there."""
         text = pattern.text
-        if pattern.match is Match.EXACT:
-            own = self._suffixes.get(text)
-            matching = (glob for glob in self._globs if glob.pattern.expression.fullmatch(text))
-            if found := own or next(matching, None):
-                return found
-        while text := text.partition(".")[2]:
-            if found := self._suffixes.get(text):
-                return found
-        return None
+        if pattern.match is not Match.GLOB:
+            yield from (glob for glob in self._globs if glob.pattern.expression.fullmatch(text))
+        above = text if pattern.match is Match.EXACT else text.partition(".")[2]
+        while above:
+            if found := self._suffixes.get(above):
+                yield found
+                return
+            above = above.partition(".")[2]

@@ -12,9 +12,9 @@ import idna
 type IPAddress = IPv4Address | IPv6Address
 
 _DOT = 0x2E
-_PLAIN_NAME = re.compile(rb"[a-z0-9_.-]*")
 _PLAIN_LABEL = re.compile(rb"[a-z0-9_-]*\Z")
 _PLAIN_NAME = re.compile(rb"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\Z")
+_PLAIN_TEXT = re.compile(_PLAIN_NAME.pattern.decode())
 _ESCAPE = re.compile(r"\\(\d{3}|[^0-9])", re.ASCII)
 _NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+", re.ASCII)
 _MAX_TEXT = 1024
@@ -38,6 +38,8 @@ class DomainName:
     @classmethod
     def parse(cls, text: str) -> DomainName:
         """Normalise what a person, a header or a list wrote; raises InvalidName with the reason."""
+        if text.isascii() and _PLAIN_TEXT.match(plainly := text.strip().lower().removesuffix(".")):
+            return cls(plainly)  # as nearly all names are written, a million on a list
         if len(text) > _MAX_TEXT:
             raise InvalidName("name is longer than 253 octets")
         labels = [_a_label(label) for label in _split(_ascii_dots(text.strip()))]

@@ -76,14 +76,12 @@ def pack(entries: Iterable[tuple[Pattern, str]], about: Mapping[str, Any]) -> It
     names, count = gathered.names, len(gathered.names)
     buckets = 1 << max(4, count.bit_length())
     ordered = sorted(names)
-    ordered.sort(key=lambda name: crc32(b".%b\0" % name) & (buckets - 1))
+    ordered.sort(key=lambda record: crc32(record) & (buckets - 1))
     numbers = array("H", map(names.__getitem__, ordered))
     names.clear()  # a hundred megabytes for a million names, and the rest needs room
-    for place, name in enumerate(ordered):
-        ordered[place] = b".%b\0" % name
     starts = _starts(ordered, buckets)
     parts = {
-        "records": b"".join(each for pair in zip(ordered, map(_written_label, numbers), strict=True) for each in pair),
+        "records": _records(ordered, numbers, starts[-1] - _HEADER),
         "starts": starts,
         "roots": _roots(ordered, buckets),
     }
@@ -102,7 +100,10 @@ def pack(entries: Iterable[tuple[Pattern, str]], about: Mapping[str, Any]) -> It
 
 @dataclass(slots=True)
 class _Gathered:
-    """Each name once, with the number of its label: which lists carry it as what; labels repeat, so they are few."""
+    """Each name once, as its record begins, with the number of its label: which lists carry it as what.
+
+    Labels repeat, so they are few.
+    """
 
     names: dict[bytes, int] = field(default_factory=dict)
     globs: dict[tuple[str, str], None] = field(default_factory=dict)
@@ -116,7 +117,7 @@ class _Gathered:
             self.globs[pattern.text, value] = None
             self.counts[value] = self.counts.get(value, 0) + len(self.globs) - known
             return
-        name = pattern.text.encode()
+        name = f".{pattern.text}\0".encode()
         before = self.names.get(name, 0)
         step = (before, value, pattern.match is Match.EXACT)
         if (after := self._widened.get(step)) is None:
@@ -133,6 +134,18 @@ class _Gathered:
         if label not in self.labels and len(self.labels) >= _MAX_LABELS:
             raise ValueError("more combinations of lists than an index can hold")
         return self.labels.setdefault(label, len(self.labels))
+
+
+def _records(names: Iterable[bytes], numbers: Iterable[int], size: int) -> bytearray:
+    records, end = bytearray(size), 0
+    labels: dict[int, bytes] = {}
+    for name, number in zip(names, numbers, strict=True):
+        if (label := labels.get(number)) is None:
+            label = labels[number] = _written_label(number)
+        records[end : end + len(name)] = name
+        end += len(name) + _LABEL
+        records[end - _LABEL : end] = label
+    return records
 
 
 def _roots(records: Sequence[bytes], buckets: int) -> bytearray:

@@ -117,6 +117,11 @@ class Handler:
         self._tally.query(Labels(segment), "udp")
         self._tally.drop(segment)
 
+    def overflowed(self, times: int) -> None:
+        """Count queries over UDP that the kernel threw away: nobody knows whose they were."""
+        self._tally.query(Labels(UNKNOWN_SEGMENT), "udp", times)
+        self._tally.drop(UNKNOWN_SEGMENT, times)
+
     def settle(self) -> None:
         """Hand on what is counted and noted."""
         self._tally.hand_on_all()

@@ -112,19 +112,19 @@ class Tally:
         self._due = False
         self._flushed = self._complained = -_COMPLAIN_EVERY
 
-    def query(self, labels: Labels, protocol: Protocol) -> None:
+    def query(self, labels: Labels, protocol: Protocol, times: int = 1) -> None:
         """Count a query, whatever comes of it."""
         self._soon()
-        self._queries[labels.segment, protocol, labels.type] += 1
+        self._queries[labels.segment, protocol, labels.type] += times
 
     def decided(self, seconds: float) -> None:
         """Note how long policy took."""
         self._decided.append(seconds)
 
-    def drop(self, segment: str) -> None:
+    def drop(self, segment: str, times: int = 1) -> None:
         """Count a query that gets no answer."""
         self._soon()
-        self._dropped[segment] += 1
+        self._dropped[segment] += times
 
     def response(self, answer: Answer, protocol: Protocol, *, sent: bool, seconds: float) -> None:
         """Count an answer, or its loss, and how long after the query was taken up."""

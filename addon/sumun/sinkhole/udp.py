@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 import time
 from contextlib import suppress
 from functools import lru_cache, partial
@@ -21,6 +22,10 @@ _TURN = 8
 """Batches served before other work of the event loop gets its turn."""
 _BUFFER = 4 * 1024 * 1024
 """Octets asked of the kernel for waiting datagrams, so that a burst is not lost while a policy is exchanged."""
+_LOOK_EVERY = 0.5
+"""Seconds between two looks at what the kernel threw away."""
+_RCVBUFFORCE, _MEMINFO, _DROPS = (33, 55, 8) if sys.platform == "linux" else (-1, -1, 0)
+"""SO_RCVBUFFORCE and SO_MEMINFO of Linux, which Python does not name, and where the latter says what was dropped."""
 _CONTROL = socket.CMSG_SPACE(20)
 """Octets for the larger of in_pktinfo and in6_pktinfo."""
 
@@ -35,7 +40,9 @@ class UdpListener:
         self._sock = sock
         self._handler = handler
         self._wildcard = ip_address(sock.getsockname()[0]).is_unspecified
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+        _make_room(sock)
+        self._overflowed = _overflowed(sock)
+        self._looking: asyncio.TimerHandle | None = None
         if self._wildcard:
             _ask_for_destinations(sock)
         use = mmsg.AVAILABLE if batched is None else batched
@@ -44,6 +51,7 @@ class UdpListener:
     def start(self) -> None:
         """Serve from now on."""
         asyncio.get_running_loop().add_reader(self._sock, self._on_readable)
+        self._look()
 
     def stop_reading(self) -> None:
         """Take up what has arrived, then no more."""
@@ -52,6 +60,9 @@ class UdpListener:
 
     def close(self) -> None:
         """Close the socket; answers that come later are lost."""
+        if self._looking is not None:
+            self._looking.cancel()
+        self._count_overflow()
         self._sock.close()
 
     def _on_readable(self) -> None:
@@ -62,6 +73,16 @@ class UdpListener:
             for _ in range(_TURN):
                 if self._batch(self._datagrams) < SLOTS:
                     return
+
+    def _look(self) -> None:
+        self._count_overflow()
+        self._looking = asyncio.get_running_loop().call_later(_LOOK_EVERY, self._look)
+
+    def _count_overflow(self) -> None:
+        """Count what the kernel threw away because it came faster than it was taken up."""
+        before, self._overflowed = self._overflowed, _overflowed(self._sock)
+        if times := (self._overflowed - before) % (1 << 32):
+            self._handler.overflowed(times)
 
     def _batch(self, datagrams: Datagrams) -> int:
         """The fast path: answers that are ready, by table look-up; everything else goes to the handler.
@@ -141,6 +162,23 @@ class UdpListener:
         except OSError:
             return False
         return True
+
+
+def _make_room(sock: socket.socket) -> None:
+    """Ask for a larger queue than ``net.core.rmem_max`` allows, which takes privilege, else for what it allows."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, _BUFFER)
+    except OSError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+
+
+def _overflowed(sock: socket.socket) -> int:
+    """Datagrams that found no room in the socket's queue so far; 0 where the platform does not tell."""
+    try:
+        found = sock.getsockopt(socket.SOL_SOCKET, _MEMINFO, 4 * (_DROPS + 1))
+    except OSError:
+        return 0
+    return int.from_bytes(found[4 * _DROPS :], sys.byteorder)
 
 
 @lru_cache(maxsize=16_384)

@@ -106,6 +106,14 @@ def test_it_lists_who_waits_who_asks_and_who_is_let_through(office: Office) -> N
     assert "copilot" not in text
 
 
+def test_a_user_is_named_where_one_is_known(office: Office) -> None:
+    theirs = replace(ASKED, id="U1", subject=replace(SUBJECT, user="lee <b>"))
+    office.store.ask(theirs, Form("u1", NOON))
+    assert "<dt>User</dt><dd><bdi>lee &lt;b&gt;</bdi>" in office.get().body.decode()
+    assert office.send(office.form("approve U1")).status == 303
+    assert "user lee &lt;b&gt;" in office.get().body.decode()
+
+
 def test_an_empty_desk_says_so(tmp_path: Path) -> None:
     text = Office(Store.at("", tmp_path), Clock()).get().body.decode()
     assert all(words in text for words in ("Nobody waits.", "None is open.", "Nobody is let past a rule."))

@@ -146,6 +146,16 @@ def test_lines(form: str, lines: str, lost: int) -> None:
     assert len(written.losses) == lost
 
 
+def test_an_exception_to_a_pattern_and_a_name_takes_both_with_it() -> None:
+    entries = [
+        Entry(Pattern("*-b.a.test", GLOB)),
+        Entry(Pattern("x-b.a.test")),
+        Entry(Pattern("x-b.a.test", EXACT), Hold.SPARED),
+    ]
+    written = write(entries, FORMATS["domains"])
+    assert (written.entries, len(written.losses)) == ((), 2)
+
+
 def test_the_heading_is_a_comment_in_every_format() -> None:
     for form in FORMATS.values():
         written = write([], form, HEADING)

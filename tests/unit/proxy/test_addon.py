@@ -85,7 +85,8 @@ def test_what_cannot_even_be_attributed_is_closed() -> None:
 @pytest.mark.parametrize("mode", list(FailMode))
 def test_a_connect_and_its_tls_end_as_the_segment_says(mode: FailMode) -> None:
     made, data, point = flow(), opening(), addon(mode)
-    point.http_connect(made)
+    made.request.port = 443
+    asyncio.run(point.http_connect(made))
     assert made.response.status_code == (403 if mode is FailMode.CLOSED else 200)
     point.tls_clienthello(data)
     assert data.ignore_connection is (mode is FailMode.OPEN)
