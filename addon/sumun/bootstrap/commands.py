@@ -87,6 +87,21 @@ def prepare(config: Path, roles: Sequence[Role]) -> Settings:
     return settings
 
 
+def need_ports(settings: Settings, roles: Sequence[Role]) -> None:
+    """See to it that nobody else listens where the proxy will; raises CannotStart.
+
+    Its workers share their ports, and would with another program of the same user that does so, too.
+    """
+    if Role.PROXY not in roles:
+        return
+    from sumun.proxy.listening import ProxyFault, need_free
+
+    try:
+        need_free(settings)
+    except ProxyFault as error:
+        raise CannotStart(str(error)) from error
+
+
 def authority(state: Path, *, create: bool = True) -> CertificateAuthority:
     """The certificate authority in this state folder, made where there is none yet; raises CannotStart."""
     try:

@@ -67,7 +67,10 @@ class Gate:
     origins: Origins
     hand_over: HandOver
     watch: Watch
-    tunnels: Tunnels
+    tunnels: Tunnels[Tunnel]
+    opened: Callable[[str], None]
+    """Told of a client whose connection has come to the point."""
+    opening: float = OPENING_TIME
     trusted: tuple[IPNetwork, ...] = ()
     """Parents that are believed when they tell whose connection it is."""
     pinned: Pinned = field(default_factory=Pinned)
@@ -107,7 +110,7 @@ class _Visit:
             if self._is_parent():
                 await self._hear_parent()
             self._destination = self._caller.original
-            first = await self._caller.read(kind, within=OPENING_TIME)
+            first = await self._caller.read(kind, within=self._gate.opening)
             if first is Kind.CONNECT:
                 await self._connect()
             elif first is Kind.SOCKS:
@@ -137,13 +140,13 @@ class _Visit:
 
     async def _hear_parent(self) -> None:
         """Take the client's address from a PROXY header, where a listed parent sends one."""
-        found = await self._caller.read(header, within=OPENING_TIME)
+        found = await self._caller.read(header, within=self._gate.opening)
         self._caller.forget(found.size)
         self._caller.client = found.client or self._caller.client
 
     async def _connect(self) -> None:
         try:
-            request = await self._caller.read(connect, within=OPENING_TIME)
+            request = await self._caller.read(connect, within=self._gate.opening)
         except Unreadable as error:
             return self._end(Verdict.CLOSED, plain(400, "Bad Request", str(error)))
         if parent := self._is_parent():
@@ -156,7 +159,7 @@ class _Visit:
 
     async def _socks(self) -> None:
         """SOCKS5: the same as a CONNECT, in other words."""
-        offered = await self._caller.read(greeting, within=OPENING_TIME)
+        offered = await self._caller.read(greeting, within=self._gate.opening)
         self._caller.forget(offered.size)
         if self._gate.authentication:
             self._who = await ask_socks(self._gate.authentication, self._caller, offered)
@@ -165,7 +168,7 @@ class _Visit:
         else:
             self._caller.say(CHOSEN)
         try:
-            request = await self._caller.read(socks_request, within=OPENING_TIME)
+            request = await self._caller.read(socks_request, within=self._gate.opening)
         except Unanswerable as error:
             return self._end(Verdict.CLOSED, error.reply.octets)
         self._caller.forget(request.size)
@@ -215,7 +218,7 @@ class _Visit:
     async def _first_inside(self) -> Kind:
         """What begins inside a tunnel; where other protocols may pass, silence is one whose server speaks first."""
         if not self._passes_other_protocols:
-            return await self._caller.read(kind, within=OPENING_TIME)
+            return await self._caller.read(kind, within=self._gate.opening)
         try:
             return await self._caller.read(kind, within=SERVER_FIRST)
         except TimeoutError:
@@ -238,14 +241,14 @@ class _Visit:
         """Whether the client only wanted to know how to use this proxy, and has been told."""
         if self._destination or not self._gate.teller.knows(self._caller.client):
             return False
-        head = await self._caller.read(request_line, within=OPENING_TIME)
+        head = await self._caller.read(request_line, within=self._gate.opening)
         answered = answer(head, Destination(self._caller.here, self._gate.port), self._gate.certificate)
         if answered:
             self._caller.close(answered)
         return bool(answered)
 
     async def _tls(self) -> None:
-        hello = await self._caller.read(client_hello, within=OPENING_TIME)
+        hello = await self._caller.read(client_hello, within=self._gate.opening)
         self._server_name = hello.server_name
         ruling = self._rule()
         verdict = ruling.verdict
@@ -343,7 +346,8 @@ class _Visit:
         tunnel = Tunnel(self._gate.watch, client, origin, tunnels.discard)
         concerns_ai = self._ruling is not None and self._ruling.ruling.is_logged
         until = self._ruling.ruling.outcome.valid_until if self._ruling else None
-        tunnels.add(tunnel, self._still_allowed if concerns_ai else None, until)
+        self._caller.is_spliced = True
+        tunnels.add(tunnel, self._still_allowed if concerns_ai else None, until, client=self._caller.came_from)
         tunnel.start(said)
 
     def _still_allowed(self) -> bool:
@@ -358,6 +362,8 @@ class _Visit:
 
     async def _hand_over(self, destination: Destination | None) -> None:
         self._gate.teller.connection(self._ruling, self._caller.client, Verdict.INTERCEPTED)
+        self._caller.has_opened = True
+        self._gate.opened(self._caller.came_from)
         await asyncio.create_task(self._gate.hand_over(self._caller, destination))  # mitmproxy's code needs a task
 
     def _end(self, verdict: Verdict, last_word: bytes = b"", *, bypass: str | None = None) -> None:
