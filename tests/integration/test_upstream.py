@@ -48,7 +48,7 @@ def query(name: str = "www.example.test", type_: str = "A") -> bytes:
 async def asking(
     *upstreams: Upstream, registry: CollectorRegistry | None = None, **more: Any
 ) -> AsyncIterator[Upstreams]:
-    it = Upstreams(upstreams, metrics=Metrics(registry or CollectorRegistry()), **{"timeout": 2.0, **more})
+    it = Upstreams(upstreams, metrics=Metrics(registry or CollectorRegistry()), **{"timeout": 20.0, **more})
     try:
         yield it
     finally:
@@ -193,7 +193,7 @@ def test_the_next_resolver_is_asked_and_the_dead_one_later_last() -> None:
         async with (
             serving(silent) as dead,
             serving(ZONE) as alive,
-            asking(dead.upstream("dead"), alive.upstream("alive"), registry=registry, timeout=2) as it,
+            asking(dead.upstream("dead"), alive.upstream("alive"), registry=registry, timeout=6) as it,
         ):
             await it.ask(query())
             await it.ask(query())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sumun.model.name import IPAddress
+from sumun.model.name import DomainName, IPAddress
 from sumun.model.request import Unknown
 from sumun.model.user import Identity
 from sumun.policy.engine import Policy
@@ -16,8 +16,8 @@ LIFE = timedelta(seconds=1)
 """A ruling is remembered for so long at most: whatever a rule may come to depend on, it takes effect within this."""
 ENTRIES = 4096
 
-type Key = tuple[IPAddress, Destination] | tuple[IPAddress, Destination, Identity | Unknown]
-"""Client, destination and, where one is known or could be, the user."""
+type Key = tuple[IPAddress, Destination | None, DomainName | IPAddress | None, Identity | Unknown | None]
+"""Client, destination, server name, and the user, where one is known or could be."""
 
 
 class Memo:

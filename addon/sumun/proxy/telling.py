@@ -64,11 +64,9 @@ class Teller:
         """Ask at the gate; where that fails, splice or close as the segment says."""
         try:
             policy, at = self.policy(), self.clock()
-            if destination is None or server_name is not None:
-                return self._decide(policy, client, destination, server_name, at, who)
-            key: Key = (client, destination) if who is None else (client, destination, who)
+            key: Key = client, destination, server_name, who
             return self._memo.recall(policy, key, at) or self._memo.learn(
-                policy, key, at, lambda: self._decide(policy, client, destination, None, at, who)
+                policy, key, at, lambda: self._decide(policy, client, destination, server_name, at, who)
             )
         except Exception:
             logger.exception("deciding failed")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address
+from functools import lru_cache
+from ipaddress import ip_address
 
 from sumun.config.settings import Leading
 from sumun.model.name import plain
@@ -35,14 +36,14 @@ def original(sock: socket.SocketType, leading: Leading) -> Destination | None:
     with suppress(OSError):  # no translation is known of this connection
         if sock.family == socket.AF_INET6:
             port, packed = struct.unpack_from("!2xH4x16s", sock.getsockopt(socket.IPPROTO_IPV6, _ORIGINAL_DST, 28))
-            found = _destination(str(IPv6Address(packed)), port)
+            found = _destination(socket.inet_ntop(socket.AF_INET6, packed), port)
         else:
             port, packed = struct.unpack_from("!2xH4s", sock.getsockopt(socket.IPPROTO_IP, _ORIGINAL_DST, 16))
-            found = _destination(str(IPv4Address(packed)), port)
+            found = _destination(socket.inet_ntoa(packed), port)
         return None if found == _destination(here[0], here[1]) else found
     return None
 
 
+@lru_cache(maxsize=8192)
 def _destination(address: str, port: int) -> Destination:
-    bare = address.partition("%")[0]
-    return Destination(plain(IPv6Address(bare) if ":" in bare else IPv4Address(bare)), port)
+    return Destination(plain(ip_address(address.partition("%")[0])), port)

@@ -13,7 +13,7 @@ from tests.support.builders import DEEPSEEK, NOON, policy, rule, segment
 
 CLIENT = ip_address("10.0.0.1")
 SOMEWHERE = Destination(DomainName("chat.deepseek.com"), 443)
-KEY = CLIENT, SOMEWHERE
+KEY = CLIENT, SOMEWHERE, None, None
 
 
 def until(moment: str | None = None) -> Policy:
@@ -56,5 +56,5 @@ def test_it_is_bounded() -> None:
     memo, policy_ = Memo(), until()
     ruling = learnt(memo, policy_)
     for port in range(1, ENTRIES + 1):
-        memo.learn(policy_, (CLIENT, Destination(SOMEWHERE.host, port)), NOON, lambda: ruling)
+        memo.learn(policy_, (CLIENT, Destination(SOMEWHERE.host, port), None, None), NOON, lambda: ruling)
     assert len(memo._known) <= ENTRIES
