@@ -114,7 +114,7 @@ class OverHttp1:
 
     def __init__(self, connection: Connection, service: Service) -> None:
         self._connection, self._service = connection, service
-        self._http = Http1(connection, self._on_request, max_body=MAX_QUERY, refusal=_refusal_fields)
+        self._http = Http1(connection, self._on_request, max_body=MAX_QUERY, refusal=self._refusing)
 
     def received(self, data: bytes) -> None:
         """Take up what came."""
@@ -132,13 +132,17 @@ class OverHttp1:
             request.method, request.target, request.field(b"content-type"), request.body
         )
         if isinstance(wire, int):
-            self._service.refused(wire)
-            self._http.respond(wire, _refusal_fields(wire))
+            self._http.respond(wire, self._refusing(wire))
             return
         self._connection.renew()
         client = self._service.client(self._connection.client, request.fields)
         self._connection.asked()
         self._service.handler.handle(wire, client, "doh", self._reply)
+
+    def _refusing(self, status: Status) -> list[Field]:
+        """Count it, and say what goes with it."""
+        self._service.refused(status)
+        return _refusal_fields(status)
 
     def _reply(self, reply: bytes | None) -> bool:
         if reply is None:
