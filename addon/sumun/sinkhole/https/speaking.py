@@ -15,8 +15,8 @@ from sumun.sinkhole.handler import Handler
 from sumun.sinkhole.https.http1 import Http1
 from sumun.sinkhole.https.http1 import Request as Request1
 from sumun.sinkhole.https.http2 import Http2
-from sumun.sinkhole.https.http2 import Request as Request2
 from sumun.sinkhole.https.requests import MAX_QUERY, MEDIA_TYPE, METHODS, Requests, Status, freshness
+from sumun.sinkhole.https.stream import Request as Request2
 
 ALPN = ("h2", "http/1.1")
 _X_FORWARDED_FOR = b"x-forwarded-for"
