@@ -93,39 +93,47 @@ def _literal(block: bytes, at: int) -> tuple[bytes, int] | None:
 
 def prepare() -> None:
     """Make the table of codes, which takes a tenth of a second, before somebody waits for it."""
-    _steps()
+    _rows()
 
 
+type _Row = list[tuple[_Row, bytes]]
+"""A state: for each octet that may come, the next state and what is said by then."""
+_END = 256
+"""Where a row says whether a text may end there, since nothing is left but padding: it says something."""
+_STATES = len(HUFFMAN_TABLE) // 16
 _PREFIX, _MAX_PREFIXES = 10, 256
-_PREFIXES: dict[bytes, tuple[int, bytes]] = {}
+_PREFIXES: dict[bytes, tuple[_Row, bytes]] = {}
 """First octets of texts, to the state after them and what they say: paths of one resolver begin alike."""
 
 
 def unhuffed(text: bytes) -> bytes | None:
     """Text in the code of RFC 7541, appendix B, an octet at a time; None: it is not."""
     begun = step = _PREFIXES.get(text[:_PREFIX]) or _begun(text[:_PREFIX])
-    steps = _steps()
-    said = [(step := steps[step[0] << 8 | octet])[1] for octet in text[_PREFIX:]]
-    return begun[1] + b"".join(said) if step[0] in _ends() else None
+    said = [(step := step[0][octet])[1] for octet in text[_PREFIX:]]
+    return begun[1] + b"".join(said) if step[0][_END][1] else None
 
 
-def _begun(text: bytes) -> tuple[int, bytes]:
-    step, steps = (0, b""), _steps()
-    said = [(step := steps[step[0] << 8 | octet])[1] for octet in text]
+def _begun(text: bytes) -> tuple[_Row, bytes]:
+    step = _rows()[0], b""
+    said = [(step := step[0][octet])[1] for octet in text]
     if len(_PREFIXES) >= _MAX_PREFIXES:
         _PREFIXES.clear()
     found = _PREFIXES[text] = step[0], b"".join(said)
     return found
 
 
-_STATES = len(HUFFMAN_TABLE) // 16
-
-
 @cache
-def _steps() -> list[tuple[int, bytes]]:
-    """State and octet, to the next state and what is said by then."""
-    known = [_step(state, octet) for state in range(_STATES) for octet in range(256)]
-    return known + [(_STATES, b"")] * 256  # the last state is that of what is no text, for good
+def _rows() -> list[_Row]:
+    """By the numbers that the library has for states; the last is that of what is no text, for good."""
+    rows: list[_Row] = [[] for _ in range(_STATES + 1)]
+    ends = {0, *(state for state, flags, _ in HUFFMAN_TABLE if flags & HUFFMAN_COMPLETE)}
+    for state, row in enumerate(rows[:-1]):
+        for octet in range(256):
+            after, said = _step(state, octet)
+            row.append((rows[after], said))
+        row.append((row, b"." if state in ends else b""))
+    rows[-1] += [(rows[-1], b"")] * (_END + 1)
+    return rows
 
 
 def _step(state: int, octet: int) -> tuple[int, bytes]:
@@ -138,12 +146,6 @@ def _step(state: int, octet: int) -> tuple[int, bytes]:
         if flags & HUFFMAN_EMIT_SYMBOL:
             out.append(symbol)
     return state, bytes(out)
-
-
-@cache
-def _ends() -> frozenset[int]:
-    """States in which a text may end: nothing is left but padding."""
-    return frozenset({0, *(state for state, flags, _ in HUFFMAN_TABLE if flags & HUFFMAN_COMPLETE)})
 
 
 @lru_cache(maxsize=128)
