@@ -32,9 +32,22 @@ class FieldReader:
 
     def __init__(self) -> None:
         self._decoder = Decoder(max_header_list_size=MAX_OCTETS)
+        self._around: tuple[bytes, bytes] | None = None
+        """What stood before and after the text of the path in the block that was read last, if all else was indexed.
+
+        INVARIANT: the tables have not changed since, so what is around the next path means the same.
+        """
+
+    def path(self, block: bytes) -> bytes | None:
+        """The path, where all other fields are those of the block that was ``read`` last; None: it has to be read."""
+        if self._around is None or not block.startswith(self._around[0]):
+            return None
+        found = _literal(block, len(self._around[0]))
+        return found[0] if found and block[found[1] :] == self._around[1] else None
 
     def read(self, block: bytes) -> list[Field]:
         """The fields in order; raises FieldFault."""
+        self._around = None
         fields = self._quickly(block)
         if fields is not None:
             return fields
@@ -49,6 +62,7 @@ class FieldReader:
             return None
         dynamic = self._decoder.header_table.dynamic_entries
         fields: list[Field] = []
+        texts: list[tuple[bytes, int, int]] = []
         at, end = 0, len(block)
         while at < end:
             octet = block[at]
@@ -66,8 +80,11 @@ class FieldReader:
                 value = _literal(block, at)
                 if value is None:
                     return None
+                texts.append((found[0], at, value[1]))
                 found, at = (found[0], value[0]), value[1]
             fields.append(found)
+        if len(texts) == 1 and texts[0][0] == b":path":
+            self._around = block[: texts[0][1]], block[texts[0][2] :]
         return fields
 
 
