@@ -69,12 +69,9 @@ class FieldReader:
             index = octet & 0x7F if octet & 0x80 else octet & 0x0F
             if index == 0 or (octet < 0x80 and (octet >= 0x20 or index == 0x0F)) or index == 0x7F:
                 return None
-            if index < 62:
-                found = _STATIC[index]
-            elif index - 62 < len(dynamic):
-                found = dynamic[index - 62]
-            else:
+            if index - 62 >= len(dynamic):
                 return None
+            found = _STATIC[index] if index < 62 else dynamic[index - 62]
             at += 1
             if octet < 0x80:
                 value = _literal(block, at)
