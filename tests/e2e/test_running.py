@@ -162,7 +162,9 @@ def test_reload_under_load_loses_nothing(filter_: Filter) -> None:
 
     running, process = filter_.running, filter_.running.process
     with Load(query) as queries, Load(connect) as connections:
-        for number in range(3):
+        number = 0
+        while number < 3 or queries.asked <= 100 or connections.asked <= 50:
+            number += 1
             heard = len(running.said)
             rules = [{"id": f"extra-{number}", "action": "block", "domains": [f"extra-{number}.example"]}]
             configs.write(filter_.path, filter_.config | {"rules": rules})
@@ -174,8 +176,6 @@ def test_reload_under_load_loses_nothing(filter_: Filter) -> None:
             running.await_said("blok", after=heard)
     configs.write(filter_.path, filter_.config)
     assert (queries.failures, connections.failures) == ([], [])
-    assert queries.asked > 100
-    assert connections.asked > 50
 
 
 def test_a_change_of_the_file_is_enough(filter_: Filter) -> None:

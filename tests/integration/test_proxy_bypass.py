@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from sumun.model.segment import ProxyPolicy
 from sumun.model.service import Service
 from sumun.policy.engine import Policy
 from tests.support.builders import CHATGPT, DEEPSEEK, policy, rule, segment, service
+from tests.support.evasions import hello_with
+from tests.support.h2_client import exchange, fields, tunnelled
 from tests.support.origins import Origin, OriginCA
 from tests.support.proxies import Filter, filtering, hello, say
 
@@ -22,9 +26,11 @@ pytestmark = pytest.mark.integration
 PAGE = Path(__file__).parents[2] / "docs/reference/bypass.md"
 NAMES = (
     "open.test", "chat.deepseek.com", "cloudflare-ech.com", "web.archive.org", "chat-deepseek-com.translate.goog",
-    "llm.test",
+    "llm.test", "chatgpt.com",
 )  # fmt: skip
 BLOCKED = "chat.deepseek.com"
+INSPECTED = "chatgpt.com"
+"""Allowed, and decrypted for the sake of a rule on models."""
 OUTSIDE = "198.51.100.7"
 """Outside what the configuration calls internal; nothing is ever sent there."""
 
@@ -38,8 +44,11 @@ class Scene:
     def untouched(self) -> None:
         assert (self.secure.connections, self.plain.connections) == (0, 0)
 
-    def counted(self, technique: str) -> None:
-        assert self.filter_.count("bypass_attempts_total", segment="hq", technique=technique) == 1
+    def counted(self, technique: str, times: int = 1) -> None:
+        assert self.filter_.count("bypass_attempts_total", segment="hq", technique=technique) == times
+
+    def inspected(self, name: str = INSPECTED) -> str:
+        return f"{name}:{self.secure.port}"
 
     async def tunnel(self, target: str, *inside: bytes) -> bytes:
         return await say(self.filter_.port, f"CONNECT {target} HTTP/1.1\r\n\r\n".encode(), *inside, finish=True)
@@ -78,15 +87,17 @@ ALERT = bytes((0x15, 3, 3, 0, 2, 2, 49))
 
 
 @technique(
-    "spelling", "Another spelling of a blocked name: case, final dot, full-width letters, percent-encoding",
-    sees="the name in its one canonical form", does="judges it as that name",
+    "spelling", "Another spelling of a blocked name: case, final dot, full-width letters, percent-encoding, NUL",
+    sees="the name in its one canonical form", does="judges it as that name, or refuses what is no name",
 )  # fmt: skip
 async def spelling(scene: Scene) -> None:
+    for name in ("chat.deepseek.com\0", "chat%00.deepseek.com", "ｃhat.deepseek.com", "chat\\.deepseek.com"):
+        assert (await scene.lines(f"GET http://{name}/ HTTP/1.1", f"Host: {name}")).startswith(b"HTTP/1.1 400"), name
     for name in ("CHAT.DeepSeek.com", "chat.deepseek.com."):
         assert (await scene.lines(f"GET http://{name}/ HTTP/1.1", f"Host: {name}")).startswith(b"HTTP/1.1 403"), name
     for name in ("chat%2Edeepseek.com", "%EF%BC%A3hat.deepseek.com", "chat%E3%80%82deepseek.com", "CHAT.deepseek.com."):
         await scene.tunnel(f"{name}:{scene.secure.port}", hello(BLOCKED))
-    assert scene.filter_.count("proxy_connections_total", segment="hq", outcome="intercepted") == 6
+    assert scene.filter_.count("proxy_connections_total", segment="hq", outcome="intercepted") == 10
     scene.untouched()
 
 
@@ -176,8 +187,143 @@ async def connect_port(scene: Scene) -> None:
     firewall="lets nobody but the proxy out; a tunnel that is real TLS to a host that is allowed looks like any other",
 )  # fmt: skip
 async def unknown_protocol(scene: Scene) -> None:
-    await scene.tunnel(f"open.test:{scene.secure.port}", b"SSH-2.0-OpenSSH_9.2\r\n")
-    scene.counted("unknown_protocol")
+    for said in (b"SSH-2.0-OpenSSH_9.2\r\n", bytes.fromhex("8d2fa07c") * 64, b"\x38\x01\x00\x00\x00\x00\x00\x00"):
+        await scene.tunnel(f"open.test:{scene.secure.port}", said)
+    scene.counted("unknown_protocol", 3)
+    await scene.tunnel("8.8.8.8:443", hello("www.k3xj5v2q.test"))  # as Tor does, with a name that it made up
+    scene.untouched()
+
+
+@technique(
+    "server_first", "A tunnel on port 443 to a server that speaks first: SSH, SMTP, a VPN",
+    sees="that the client says nothing", does="dials nothing before the client has said what it wants, and then closes",
+    firewall="lets nobody but the proxy out",
+)  # fmt: skip
+async def server_first(scene: Scene) -> None:
+    assert (await scene.tunnel(f"open.test:{scene.secure.port}")).endswith(b"established\r\n\r\n")
+    scene.untouched()
+
+
+@technique(
+    "tls_in_tls", "A second TLS connection inside the first, to another host",
+    sees="where the first is decrypted: that TLS begins again; elsewhere nothing",
+    does="refuses it inside a decrypted tunnel",
+    firewall="nothing: a tunnel that is real TLS to a host that is allowed, and not decrypted, looks like any other",
+)  # fmt: skip
+async def tls_in_tls(scene: Scene) -> None:
+    def inside() -> bytes:
+        with tunnelled(scene.filter_.port, scene.inspected(), alpn=("http/1.1",)) as outer:
+            outer.sendall(hello(BLOCKED))
+            return outer.recv(65536)
+
+    assert (await asyncio.to_thread(inside)).startswith(b"HTTP/1.1 400 ")
+    scene.counted("tls_in_tls")
+    scene.untouched()
+
+
+@technique(
+    "two_names", "Two server names in one ClientHello, or one that two servers would read differently",
+    sees="the whole extension", does="closes",
+)  # fmt: skip
+async def two_names(scene: Scene) -> None:
+    for names in (
+        ("open.test", BLOCKED),
+        (BLOCKED, "open.test"),
+        ("open.test\0." + BLOCKED,),
+        ("open.test%00",),
+        ("",),
+    ):
+        said = await scene.tunnel(f"open.test:{scene.secure.port}", hello_with(*names), b"")
+        assert b"\x16" not in said, names
+    assert scene.filter_.count("proxy_connections_total", segment="hq", outcome="spliced") == 0
+    scene.untouched()
+
+
+@technique(
+    "coalescing", "A request for the blocked host on a connection that was opened, or is kept, for another",
+    sees="each request by itself, with every host that it names",
+    does="shows the page; another host that is allowed is sent back for a connection of its own (421)",
+    firewall="nothing: inside a tunnel that is not decrypted no request is seen (see `fronting`)",
+)  # fmt: skip
+async def coalescing(scene: Scene) -> None:
+    port, target = scene.filter_.port, scene.inspected()
+    first = fields(scene.inspected())
+    for second, status in ((BLOCKED, 403), ("llm.test", 421), (INSPECTED, 200)):
+        both = first, fields(scene.inspected(second))
+        assert await asyncio.to_thread(exchange, port, target, *both) == [200, status], second
+    assert {request.header(":authority")[0] for request in scene.secure.requests} == {scene.inspected()}
+    own = f"open.test:{scene.plain.port}"
+    kept = f"GET http://{own}/ HTTP/1.1\r\nHost: {own}\r\n\r\n"
+    said = await scene.lines(f"{kept}GET http://{BLOCKED}/ HTTP/1.1", f"Host: {BLOCKED}")
+    assert (said.count(b"HTTP/1.1 200 "), said.count(b"HTTP/1.1 403 ")) == (1, 1), said
+
+
+@technique(
+    "fronting", "A harmless server name, and the blocked host in the Host field inside TLS",
+    sees="where the host is decrypted: both; elsewhere the server name alone",
+    does="refuses it where the host is decrypted; the rest is the price of not decrypting",
+    firewall="nothing: a rule with a condition on requests, such as `models`, has the fronting host decrypted",
+)  # fmt: skip
+async def fronting(scene: Scene) -> None:
+    theirs = ("--cacert", str(scene.filter_.ca.parents[1] / "origin-ca.pem"), "-H", f"Host: {BLOCKED}")
+    assert (await scene.filter_.curl(*theirs, f"https://open.test:{scene.secure.port}/")).status == 200, "not seen"
+    seen = await scene.filter_.curl("--http1.1", "-H", f"Host: {BLOCKED}", f"https://{scene.inspected()}/")
+    assert seen.status == 400
+    seen = await scene.filter_.curl("--http2", "-H", f"Host: {BLOCKED}", f"https://{scene.inspected()}/")
+    assert seen.status == 403
+    assert scene.secure.connections == 1
+
+
+@technique(
+    "http2_fields", "HTTP/2 requests that would be others in HTTP/1: line ends in fields, pseudo-fields twice or "
+    "unknown (`:protocol`, RFC 8441), spaces in the path, lengths that lie",
+    sees="each field as it came", does="answers 400, or ends the stream or the connection",
+)  # fmt: skip
+async def http2_fields(scene: Scene) -> None:
+    port, target = scene.filter_.port, scene.inspected()
+    good = fields(target)
+    assert await asyncio.to_thread(exchange, port, target, good) == [200], "control"
+    smuggled = f"/ HTTP/1.1\r\nHost: {BLOCKED}\r\n\r\n".encode()
+    odd = [
+        fields(target, smuggled), fields(target, b"/a b"), fields(target, b"http://" + BLOCKED.encode() + b"/"),
+        fields(target, b""), fields(target, b"*"), fields(target, b"/\x00"), fields(target, b"/#x"),
+        fields(target, b"/", b"GET " + smuggled), fields(target, b"/", b"G\x00T"), fields(target, b"/", b"CONNECT"),
+        fields(target, b"/", b"GET", (b"x", b"a\r\nhost: " + BLOCKED.encode())),
+        fields(target, b"/", b"GET", (b"x\r\nhost", BLOCKED.encode())), fields(target, b"/", b"GET", (b"x: y", b"z")),
+        fields(target, b"/", b"GET", (b"x", b"a\x00b")), fields(target, b"/", b"GET", (b"x", b"a\nb")),
+        fields(target, b"/", b"GET", (b"transfer-encoding", b"chunked")), fields(target, b"/", b"GET", (b"", b"x")),
+        fields(target, b"/", b"GET", (b"connection", b"close")), fields(target, b"/", b"GET", (b"te", b"gzip")),
+        fields(target, b"/", b"GET", (b"content-length", b"5")), fields(target, b"/", b"GET", (b"X-Upper", b"a")),
+        fields(target, b"/", b"GET", (b":path", b"/hidden")), fields(target, b"/", b"GET", (b"host", BLOCKED.encode())),
+        [*good, (b":authority", BLOCKED.encode())], [(b":authority", BLOCKED.encode()), *good], good[:-1], good[1:],
+        [(b":protocol", b"websocket"), *fields(target, b"/", b"CONNECT")], [(b":status", b"200"), *good],
+        [(b"x", b"y"), *good], [(b":scheme", b"ftp"), *(f for f in good if f[0] != b":scheme")],
+    ]  # fmt: skip
+    for head in odd:
+        (result,) = await asyncio.to_thread(exchange, port, target, head)
+        assert result in (400, 403, "reset", "gone"), head
+    lying = fields(target, b"/", b"POST", (b"content-length", b"1"))
+    assert (await asyncio.to_thread(exchange, port, target, lying, body=b"GET /hidden"))[0] != 200
+    assert all((request.method, request.path) == ("GET", "/") for request in scene.secure.requests)
+    assert len(scene.secure.requests) == 1
+
+
+@technique(
+    "dns_over_https", "Names asked of a resolver over HTTPS, which the sinkhole does not see",
+    sees="the resolver's name (list `dns-bypass`); the question, in plain HTTP and where the host is decrypted",
+    does="blocks resolvers that are known where a rule says so; refuses the question, unless `dns_over_https: allow`",
+    firewall="lets nobody but the sinkhole and the proxy out, on port 443 of the resolvers that are known, too",
+)  # fmt: skip
+async def dns_over_https(scene: Scene) -> None:
+    query = bytes.fromhex("00000100000100000000000003777777076578616d706c6503636f6d0000010001")
+    asked = ("-H", "Content-Type: application/dns-message", "--data-binary", "@-")
+    for url in (f"http://llm.test:{scene.plain.port}/dns-query", f"https://{scene.inspected()}/other"):
+        assert (await scene.filter_.curl(*asked, url, stdin=query)).status == 403
+        assert (await scene.filter_.curl(f"{url}?dns=AAABAAABAAAAAAAAA3d3dwdleGFtcGxlA2NvbQAAAQAB")).status == 403
+    scene.counted("dns_over_https", 2)
+    assert [event.context.bypass for event in scene.filter_.events.seen] == ["dns_over_https"] * 2, "counted there"
+    resolver = f"https://dns.resolver.test:{scene.secure.port}/dns-query"
+    assert (await scene.filter_.curl(*asked, resolver, stdin=query)).status == 403
     scene.untouched()
 
 
@@ -245,21 +391,27 @@ async def unknown_llm_api(scene: Scene) -> None:
 
 
 @technique(
-    "smuggling", "Requests that two servers would cut differently: two lengths, both framings, bare line feeds, NUL",
-    sees="the head as it came", does="refuses with 400",
+    "smuggling", "Requests that two servers would cut differently: two lengths, both framings, bare line feeds, NUL, "
+    "folded lines, blanks before a colon, odd chunks",
+    sees="the head as it came", does="refuses with 400; what it passes on is framed anew",
 )  # fmt: skip
 async def smuggling(scene: Scene) -> None:
     start = f"POST http://open.test:{scene.plain.port}/ HTTP/1.1", f"Host: open.test:{scene.plain.port}"
-    for fields in (
+    for odd in (
         ("Content-Length: 5", "Content-Length: 6"),
         ("Content-Length: 5", "Transfer-Encoding: chunked"),
         ("Transfer-Encoding: chunked", "Transfer-Encoding: identity"),
         ("X: a\0b",),
         ("X: a\nHost: chat.deepseek.com",),
+        ("X: a", " b"),
+        ("Content-Length : 5",),
+        ("Content_Length: 5",),
     ):
-        said = await scene.lines(*start, *fields)
-        assert said.startswith(b"HTTP/1.1 400"), (fields, said[:100])
+        said = await scene.lines(*start, *odd)
+        assert said.startswith(b"HTTP/1.1 400"), (odd, said[:100])
+        assert b"mitmproxy" not in said.lower()
     assert scene.plain.requests == []
+    scene.counted("smuggling", 8)
 
 
 @technique(
@@ -281,6 +433,8 @@ def one_blocks() -> Policy:
         segment("hq", "127.0.0.1/32", rules=[
             rule("no-deepseek", "block", services=["deepseek"]),
             rule("no-unknown-apis", "block", services=["unknown-llm-api"]),
+            rule("no-resolvers", "block", domains=["dns.resolver.test"]),
+            rule("no-bad-models", "block", services=["chatgpt"], models=("bad-*",)),
         ]),
         segment("open", "127.0.0.2/32", proxy=ProxyPolicy()),
         services=[DEEPSEEK, CHATGPT, unknown],
@@ -299,6 +453,33 @@ def test_it_does_not_lead_round_the_filter(tmp_path: Path, row: Technique) -> No
             filtering(tmp_path, one_blocks(), names, upstream_ca=authority.path) as filter_,
         ):
             await row.trial(Scene(filter_, secure, plain))
+
+    asyncio.run(main())
+
+
+def test_every_combination_of_connect_server_name_and_host(tmp_path: Path) -> None:
+    """A request arrives only where all that names a host agrees, as far as it is seen."""
+
+    async def main() -> None:
+        authority = OriginCA(tmp_path)
+        names = ("open.test", INSPECTED, BLOCKED)
+        secure = Origin(context=authority.context(*names, alpn=("http/1.1",)))
+
+        def request(connect: str, server_name: str, host: str) -> bytes:
+            target = f"{connect}:{secure.port}"
+            with suppress(OSError), tunnelled(filter_.port, target, alpn=(), server_name=server_name) as inside:
+                inside.sendall(f"GET / HTTP/1.1\r\nHost: {host}:{secure.port}\r\nConnection: close\r\n\r\n".encode())
+                return inside.recv(65536)
+            return b""
+
+        resolved = dict.fromkeys(names, "127.0.0.1")
+        async with secure.serving(), filtering(tmp_path, one_blocks(), resolved, upstream_ca=authority.path) as filter_:
+            for connect, server_name, host in product(names, repeat=3):
+                before = len(secure.requests)
+                said = await asyncio.to_thread(request, connect, server_name, host)
+                allowed = connect == server_name != BLOCKED and connect in ("open.test", host)
+                assert said.startswith(b"HTTP/1.1 200 ") == allowed, (connect, server_name, host, said)
+                assert len(secure.requests) == before + allowed, (connect, server_name, host)
 
     asyncio.run(main())
 

@@ -12,7 +12,7 @@ import pytest
 
 from sumun.config.settings import Listen, Listener, PagesListener, Settings
 from sumun.proxy.ca import CaFault
-from sumun.proxy.server import ProxyFault
+from sumun.proxy.listening import ProxyFault
 from tests.support.builders import DEEPSEEK, policy, rule, segment
 from tests.support.origins import Origin, OriginCA
 from tests.support.proxies import LOOPBACK, curl, filtering

@@ -130,7 +130,11 @@ def test_pages_and_plain_http_come_through_it_too(tmp_path: Path) -> None:
         blocked = await curl("http://chat.deepseek.com/", certificate="kim.pem")
         assert blocked.status in (403, 502)
         big = await curl(
-            "--cacert", str(tmp_path / "origin-ca.pem"), f"https://open.test:{origin.port}/big", certificate="kim.pem"
+            "--http1.1",
+            "--cacert",
+            str(tmp_path / "origin-ca.pem"),
+            f"https://open.test:{origin.port}/big",
+            certificate="kim.pem",
         )
         assert len(big.body) == 10 * 1024 * 1024
         own = await curl(f"https://127.0.0.1:{filter_.tls_port}/", certificate="kim.pem")

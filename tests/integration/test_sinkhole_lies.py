@@ -83,8 +83,8 @@ class Bench:
         samples = [s for m in self.registry.collect() for s in m.samples if s.name == metric]
         return sum(s.value for s in samples if labels.items() <= s.labels.items())
 
-    async def whole_corpus(self, **more: object) -> list[dns.message.Message | None]:
-        return [await self.ask(name, **more) for name in NAMES]
+    async def corpus(self, names: list[str], **more: object) -> list[dns.message.Message | None]:
+        return [await self.ask(name, **more) for name in names]
 
 
 @asynccontextmanager
@@ -110,7 +110,7 @@ def test_the_corpus_is_as_large_as_it_should_be() -> None:
 def test_no_lie_breaks_or_hangs_it_and_each_is_counted(edns: int) -> None:
     async def main() -> None:
         async with lied_to() as it:
-            answers = dict(zip(NAMES, await it.whole_corpus(use_edns=edns), strict=True))
+            answers = dict(zip(NAMES, await it.corpus(NAMES, use_edns=edns), strict=True))
             truths = [answers[name] for name in NAMES if ".other." in name]
             assert all(truth and addresses(truth) == ["192.0.2.7"] for truth in truths), "a mismatch is passed over"
             assert it.total("sumun_dns_upstream_mismatched_total") == len(truths)
@@ -131,7 +131,7 @@ def test_memory_stays_flat() -> None:
             sizes = []
             tracemalloc.start()
             for _ in range(3):
-                await it.whole_corpus(use_edns=0)
+                await it.corpus(NAMES[::4], use_edns=0)  # tracing memory takes its time
                 it.now += timedelta(days=3)  # whatever was remembered is over, and asked for again
                 it.handler.settle()
                 gc.collect()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from sumun.config.user_settings import Ldap, LdapServer
 from sumun.model.user import Identity
 from sumun.users.errors import Unavailable, UsersFault
 from sumun.users.ldap import LdapDirectory
 from tests.support.directory import ALICE, BASE, BOB, READER, READERS_PASSWORD, Directory, directory
+from tests.support.origins import OriginCA
 
 pytestmark = pytest.mark.integration
 
@@ -98,18 +102,12 @@ def test_one_that_may_not_search_is_a_failure_and_no_wrong_password(tmp_path: Pa
 
 
 def test_one_that_accepts_and_says_nothing_ends_in_time(tmp_path: Path) -> None:
-    async def test(found: Directory) -> None:
-        from datetime import timedelta
-
-        silent = await asyncio.start_server(lambda *_: asyncio.sleep(60), "127.0.0.1", found_port := 0)
-        del found_port
-        found.tls_port = silent.sockets[0].getsockname()[1]
-        asked = LdapDirectory(found.ldap(timeout=timedelta(seconds=0.5), **DIRECT))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        servers = (LdapServer("127.0.0.1", silent.getsockname()[1], start_tls=False),)
+        ca = OriginCA(tmp_path).path
+        asked = LdapDirectory(Ldap(servers=servers, base=BASE, ca=ca, timeout=timedelta(seconds=0.5), **DIRECT))
         with pytest.raises(Unavailable):
-            await check(asked, "alice", ALICE)
-        silent.close()
-
-    run(tmp_path, test)
+            asked.check("alice", ALICE.encode())
 
 
 def test_the_readers_password_is_kept_from_others(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from sumun.bootstrap.commands import (
     export_root_key,
     granted,
     load,
+    need_ports,
     prepare,
     rotate_authority,
     settings_in_force,
@@ -18,11 +19,12 @@ from sumun.bootstrap.commands import (
     with_updater,
 )
 from sumun.bootstrap.console import probe
-from sumun.bootstrap.role import CannotStart, Role, workers
+from sumun.bootstrap.role import CannotStart, Orders, Role, workers
 from sumun.bootstrap.serve import serve
 
 __all__ = [
     "CannotStart",
+    "Orders",
     "Role",
     "authority",
     "catalogue",
@@ -30,6 +32,7 @@ __all__ = [
     "export_root_key",
     "granted",
     "load",
+    "need_ports",
     "now",
     "prepare",
     "probe",

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from sumun.bootstrap.clock import now
 from sumun.bootstrap.process import upstreams_of
+from sumun.bootstrap.proxy import users
 from sumun.bootstrap.role import CannotStart, Role
 from sumun.config.fault import ConfigError, Fault
 from sumun.config.settings import Settings
@@ -79,9 +80,26 @@ def prepare(config: Path, roles: Sequence[Role]) -> Settings:
         raise CannotStart(f"`{settings.state}` (state) cannot be used: {error.strerror}") from error
     if Role.PROXY in roles:
         authority(settings.state)
+        if settings.users and (known := users(settings.users)):  # a fault in its files, said once
+            known.close()
     if {Role.PROXY, Role.CONSOLE} & set(roles):
         form_key(settings.state)  # before two processes make one each
     return settings
+
+
+def need_ports(settings: Settings, roles: Sequence[Role]) -> None:
+    """See to it that nobody else listens where the proxy will; raises CannotStart.
+
+    Its workers share their ports, and would with another program of the same user that does so, too.
+    """
+    if Role.PROXY not in roles:
+        return
+    from sumun.proxy.listening import ProxyFault, need_free
+
+    try:
+        need_free(settings)
+    except ProxyFault as error:
+        raise CannotStart(str(error)) from error
 
 
 def authority(state: Path, *, create: bool = True) -> CertificateAuthority:

@@ -28,7 +28,7 @@ def proxy(process: Process, at_the_end: AsyncExitStack) -> Proxy:
     made = parts(process, upstreams)
     if made.users:
         at_the_end.callback(made.users.close)
-    return Proxy(made, reuse_port=process.settings.listen.proxy.workers > 1)
+    return Proxy(made, reuse_port=True)  # beside other workers, or one that takes this one's place
 
 
 def parts(process: Process, upstreams: Resolver) -> Parts:

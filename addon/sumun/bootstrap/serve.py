@@ -10,17 +10,15 @@ from pathlib import Path
 
 from sumun.bootstrap.clock import now
 from sumun.bootstrap.process import Process, beginnings, upstreams_of
-from sumun.bootstrap.role import Part, Role
+from sumun.bootstrap.role import Draining, Orders, Part, Role
 from sumun.loading.active import ActivePolicy
 from sumun.loading.record import ListStore
 from sumun.loading.refresh import Refresher
 from sumun.loading.subscriptions import updater
 
 
-async def serve(
-    role: Role, index: int, config: Path, *, stop: asyncio.Event, reload: asyncio.Event, on_ready: Callable[[], None]
-) -> None:
-    """Serve one role in this process until ``stop`` is set; raises OperatorFault where it cannot start."""
+async def serve(role: Role, index: int, config: Path, *, orders: Orders, on_ready: Callable[[], None]) -> None:
+    """Serve one role in this process until it is told to stop; raises OperatorFault where it cannot start."""
     process = beginnings(config, f"{role}-{index}")
     active, recorder = process.active, process.recorder
     async with AsyncExitStack() as at_the_end:
@@ -30,11 +28,11 @@ async def serve(
         part = _part(role)(process, at_the_end)
         at_the_end.push_async_callback(part.stop)
         await part.start()
-        work = [*process.chores(), _reload_when(reload, active)]
+        work = [*process.chores(), _reload_when(orders.reload, active)]
         if role is Role.CONSOLE:  # one process of a host fetches; all see the new copy
             work.append(_refreshing(process, at_the_end).run())
         on_ready()
-        await _until(stop, work)
+        await _until(_stopped(part, orders), work)  # connections that still run need the chores
 
 
 def _part(role: Role) -> Callable[[Process, AsyncExitStack], Part]:
@@ -67,10 +65,16 @@ def _refreshing(process: Process, at_the_end: AsyncExitStack) -> Refresher:
     )
 
 
-async def _until(stop: asyncio.Event, running: Sequence[Awaitable[None]]) -> None:
+async def _stopped(part: Part, orders: Orders) -> None:
+    await orders.stop.wait()
+    if isinstance(part, Draining):
+        await part.drain(orders.hurry)
+
+
+async def _until(stop: Awaitable[None], running: Sequence[Awaitable[None]]) -> None:
     """Wait for ``stop``; if one of the tasks fails, so does the process, and the supervisor starts it again."""
     tasks = [asyncio.ensure_future(work) for work in running]
-    stopped = asyncio.ensure_future(stop.wait())
+    stopped = asyncio.ensure_future(stop)
     done, _ = await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
     for task in (stopped, *tasks):
         task.cancel()

@@ -13,8 +13,9 @@ from sumun.cli.hints import print_hints
 from sumun.cli.logs import log_to_terminal
 from sumun.cli.options import config_option
 from sumun.cli.output import fail, print_faults
-from sumun.cli.supervisor import StartFailed, Supervisor
+from sumun.cli.supervisor import Care, StartFailed, Supervisor
 from sumun.config.fault import ConfigError
+from sumun.config.settings import Settings
 from sumun.model.fault import OperatorFault
 
 
@@ -22,17 +23,26 @@ def _run(config: Path, roles: Sequence[bootstrap.Role]) -> None:
     log_to_terminal("sumun")
     try:
         settings = bootstrap.prepare(config, roles)
+        bootstrap.need_ports(settings, roles)
     except ConfigError as error:
         print_faults(error.faults)
         fail(f"`{config}` cannot be used, and no last known good policy is on disk: `sumun check` says the same again")
     except OperatorFault as error:
         fail(str(error))
-    counts = [(role.value, bootstrap.workers(role, settings)) for role in roles]
+    cares = [_care(role, settings) for role in roles]
     on_ready: Callable[[], None] = lambda: print_hints(settings, config, roles)  # noqa: E731  # one closure
     try:
-        asyncio.run(Supervisor(config, counts).run(on_ready=on_ready))
+        asyncio.run(Supervisor(config, cares).run(on_ready=on_ready))
     except* StartFailed as failed:
         fail("could not start: " + ", ".join(sorted(str(error) for error in failed.exceptions)))
+
+
+def _care(role: bootstrap.Role, settings: Settings) -> Care:
+    limits = settings.proxy_limits
+    count = bootstrap.workers(role, settings)
+    if role is not bootstrap.Role.PROXY:
+        return Care(role.value, count)
+    return Care(role.value, count, memory=limits.memory, drain=limits.drain.total_seconds())
 
 
 @click.command()
@@ -40,7 +50,8 @@ def _run(config: Path, roles: Sequence[bootstrap.Role]) -> None:
 def up(config: Path) -> None:
     """Start everything on this host: sinkhole, proxy and console.
 
-    SIGTERM or Ctrl-C stops cleanly with every event written; SIGHUP, and any change of the configuration, of the
+    SIGTERM or Ctrl-C stops cleanly with every event written, once running connections have ended or the time of
+    `listen.proxy.drain` is over; a second one ends them at once. SIGHUP, and any change of the configuration, of the
     catalogue or of a list, reloads the policy. A configuration that is not valid is reported and the one in force
     stays.
     """

@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -17,6 +18,10 @@ from sumun.cli.options import config_option
 from sumun.cli.output import COULD_NOT
 from sumun.model.fault import OperatorFault
 
+_PULSE = 1.0
+"""Seconds between two beats."""
+_TOGETHER = 1.0
+"""Seconds within which two signals count as one."""
 log = logging.getLogger(__name__)
 
 
@@ -39,18 +44,42 @@ def worker(role: str, index: int, ready_fd: int, lifeline_fd: int, config: Path)
 
 async def _serve(role: bootstrap.Role, index: int, ready_fd: int, lifeline_fd: int, config: Path) -> None:
     loop = asyncio.get_running_loop()
-    stop, reload = asyncio.Event(), asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, reload.set)
-    loop.add_reader(lifeline_fd, stop.set)  # readable only at its end: the supervisor is gone
+    orders = bootstrap.Orders()
+    loop.add_signal_handler(signal.SIGTERM, _told, orders)
+    loop.add_signal_handler(signal.SIGHUP, orders.reload.set)
+    pulse = asyncio.Event()
+
+    def orphaned() -> None:
+        loop.remove_reader(lifeline_fd)
+        orders.stop.set()
+
+    loop.add_reader(lifeline_fd, orphaned)  # readable only at its end: the supervisor is gone
+    beating = asyncio.create_task(_beat(ready_fd, pulse))
     try:
-        await bootstrap.serve(role, index, config, stop=stop, reload=reload, on_ready=lambda: _say_ready(ready_fd))
+        await bootstrap.serve(role, index, config, orders=orders, on_ready=pulse.set)
     finally:
         loop.remove_reader(lifeline_fd)
+        beating.cancel()
 
 
-def _say_ready(descriptor: int) -> None:
+def _told(orders: bootstrap.Orders) -> None:
+    """The first SIGTERM stops, a second one hurries; service managers may send one to every process besides."""
+    loop = asyncio.get_running_loop()
+    if not orders.stop.is_set():
+        orders.stop.set()
+        orders.since = loop.time()
+    elif loop.time() - orders.since >= _TOGETHER:
+        orders.hurry.set()
+
+
+async def _beat(descriptor: int, ready: asyncio.Event) -> None:
+    """Tell the supervisor that this process serves, and again as long as its loop turns."""
+    await ready.wait()
     gc.collect()
     gc.freeze()  # what is here now stays, and looking through it for garbage would keep queries waiting
-    os.write(descriptor, b"ready")
-    os.close(descriptor)
+    os.set_blocking(descriptor, False)
+    with suppress(OSError):  # nobody listens any more: the lifeline tells so, too
+        while True:
+            with suppress(BlockingIOError):
+                os.write(descriptor, b".")
+            await asyncio.sleep(_PULSE)

@@ -28,6 +28,7 @@ from sumun.config.settings import (
     Listener,
     ListSource,
     PagesListener,
+    ProxyLimits,
     Resolving,
     Settings,
     TlsListener,
@@ -172,6 +173,7 @@ def _proxy_policy(raw: RawProxyPolicy, common: RawNextProxy | None) -> ProxyPoli
         raw.address_literals,
         raw.encrypted_client_hello,
         raw.other_protocols,
+        raw.dns_over_https,
         raw.authenticate,
         _next_proxy(chosen) if isinstance(chosen, RawNextProxy) else None,
     )
@@ -211,6 +213,7 @@ def _settings(raw: RawConfig) -> Settings:
         upstream_ca=None if raw.upstream_ca == "system" else FilePath(raw.upstream_ca),
         internal_destinations=tuple(raw.destinations.internal),
         trusted_parents=tuple(listen.proxy.trusted),
+        proxy_limits=ProxyLimits(**listen.proxy.limits.model_dump(), drain=listen.proxy.drain),
         lists=tuple(map(_list_source, raw.lists)),
         resolving=_resolving(raw),
         zone=raw.zone,

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from ipaddress import IPv4Address
 from typing import Annotated
 
 from pydantic import Field
 
 from sumun.config import values
-from sumun.config.forms import Address, Address4, Address6, Line, Name, Network, Port, Raw, Some, Workers, read
+from sumun.config.forms import (
+    Address,
+    Address4,
+    Address6,
+    Duration,
+    Line,
+    Name,
+    Network,
+    Port,
+    Raw,
+    Some,
+    Workers,
+    read,
+)
 from sumun.config.settings import Leading, Upstream
 from sumun.config.upstreams import upstream
 
@@ -54,6 +68,22 @@ class RawDnsListener(Raw):
     client_subnet: RawClientSubnet = RawClientSubnet()
 
 
+class RawProxyLimits(Raw):
+    """What the proxy spends on clients at most."""
+
+    connections: int = Field(default=1024, ge=1, le=65_535, description="Connections of one client at a time.")
+    handshakes: int = Field(
+        default=128, ge=1, le=65_535, description="Of these, such as have not said yet where they want to go."
+    )
+    opening: Duration = Field(
+        default=timedelta(seconds=15), description="Time a client has for each thing that it must say first."
+    )
+    head: int = Field(default=65_536, ge=4096, le=1_048_576, description="Octets of an HTTP/1 request head.")
+    memory: int = Field(
+        default=1024, ge=192, le=1_048_576, description="MiB that a process may have before another takes its place."
+    )
+
+
 class RawTlsListener(Raw):
     """The proxy once more, with TLS between client and proxy; on the same address."""
 
@@ -72,6 +102,10 @@ class RawProxyListener(Raw):
     trusted: list[Network] = Field(
         default=[], description="Parents whose PROXY header or X-Forwarded-For tells the client's address."
     )
+    drain: Duration = Field(
+        default=timedelta(seconds=30), description="Time that running connections have to end at a stop."
+    )
+    limits: RawProxyLimits = RawProxyLimits()
     tls: RawTlsListener | None = Field(default=None, description="The same with TLS between client and proxy.")
 
 

@@ -55,6 +55,7 @@ class RawProxyPolicy(Raw):
     address_literals: HowTo = _handling("TLS to an address that no server name explains.")
     encrypted_client_hello: HowTo = _handling("TLS that shows only the outer name of an encrypted ClientHello.")
     other_protocols: HowTo = _handling("What is neither TLS nor HTTP, such as SSH.")
+    dns_over_https: HowTo = _handling("DNS over HTTPS, where the request is seen.")
     upstream_proxy: Literal["direct"] | RawNextProxy | None = Field(
         default=None, description="Another next proxy than the whole file's; `direct`: none."
     )

@@ -209,6 +209,24 @@ class Resolving:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyLimits:
+    """What the proxy spends on clients at most."""
+
+    connections: int = 1024
+    """Connections of one client at a time."""
+    handshakes: int = 128
+    """Of these, such as have not said yet where they want to go."""
+    opening: timedelta = timedelta(seconds=15)
+    """Time a client has for each thing that it must say first."""
+    head: int = 65_536
+    """Octets of an HTTP/1 request head."""
+    memory: int = 1024
+    """MiB that a process may have before another takes its place."""
+    drain: timedelta = timedelta(seconds=30)
+    """Time that running connections have to end at a stop."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything of the configuration that is not policy."""
 
@@ -222,6 +240,7 @@ class Settings:
     """Private or loopback ranges that the proxy may dial all the same."""
     trusted_parents: tuple[IPNetwork, ...] = ()
     """Proxies and balancers that are believed when they tell whose connection it is."""
+    proxy_limits: ProxyLimits = ProxyLimits()
     lists: tuple[ListSource, ...] = field(default_factory=tuple)
     resolving: Resolving = Resolving()
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))

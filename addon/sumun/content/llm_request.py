@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote
 
+from sumun.content.encoding import decoded
 from sumun.model.request import UNKNOWN, Unknown
 
 LIMIT = 10 * 1024 * 1024
@@ -65,7 +65,7 @@ def from_whole(method: str, path: str, content_type: str, body: bytes | None, en
     """Read a whole request; ``body`` None: it was too large to be kept."""
     named = model_in_path(path)
     uploads: bool | Unknown = _uploads_by_head(method, path, content_type)
-    plain = None if body is None else _decoded(body, encoding)
+    plain = None if body is None else decoded(body, encoding, LIMIT)
     if plain is None:
         return LlmRequest(UNKNOWN if named is None else named, uploads or UNKNOWN)
     if not plain:
@@ -89,21 +89,6 @@ def _uploads_by_head(method: str, path: str, content_type: str) -> bool:
     if method.upper() in _BODILESS:
         return False
     return bool(_FILE_TYPES.match(content_type.strip().lower())) or any(p.search(path) for p in _UPLOADS)
-
-
-def _decoded(body: bytes, encoding: str) -> bytes | None:
-    """Undo Content-Encoding, bounded; None: this cannot be read."""
-    names = [name for part in encoding.lower().split(",") if (name := part.strip()) not in ("", "identity")]
-    if not names:
-        return body
-    if len(names) > 1 or names[0] not in ("gzip", "x-gzip", "deflate"):
-        return None
-    unpack = zlib.decompressobj(wbits=47)  # zlib or gzip, told apart by the header
-    try:
-        plain = unpack.decompress(body, LIMIT + 1)
-    except zlib.error:
-        return None
-    return plain if unpack.eof and not unpack.unused_data and len(plain) <= LIMIT else None
 
 
 def _model_in_json(type_: str, body: bytes) -> str | Unknown | None:

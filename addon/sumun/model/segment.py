@@ -89,6 +89,8 @@ class ProxyPolicy:
     """TLS whose server name is only the outer one of an encrypted ClientHello."""
     other_protocols: Handling = Handling.REFUSE
     """What is neither TLS nor HTTP, such as SSH."""
+    dns_over_https: Handling = Handling.REFUSE
+    """Questions to a resolver, where the request is seen: in plain HTTP, and where the host is decrypted."""
     authenticate: Authenticate = Authenticate.NONE
     """Of clients that are configured to use the proxy; nobody else can be asked."""
     next_proxy: NextProxy | None = None

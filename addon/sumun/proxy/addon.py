@@ -18,7 +18,7 @@ from mitmproxy.connection import Client
 from mitmproxy.exceptions import AddonHalt
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy.layer import NextLayer
-from mitmproxy.proxy.layers import HttpLayer
+from mitmproxy.proxy.layers import ClientTLSLayer, HttpLayer
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.modes import Socks5Proxy, TransparentProxy
 from mitmproxy.proxy.mode_specs import UpstreamMode
@@ -29,8 +29,10 @@ from sumun.model.name import DomainName, IPAddress, parse_host
 from sumun.model.rule import IPNetwork
 from sumun.model.verdict import DataExposed, Verdict
 from sumun.proxy import enforce, translate
+from sumun.proxy.answering import Answering
 from sumun.proxy.bounds import BoundedBuffer, bound_body, stream_of
 from sumun.proxy.destination import Destination
+from sumun.proxy.exchanges import Exchanges
 from sumun.proxy.failing import show_failures
 from sumun.proxy.forms import Forms
 from sumun.proxy.guard import GuardMode
@@ -39,8 +41,9 @@ from sumun.proxy.next_proxy import lead
 from sumun.proxy.opening import Unreadable, client_hello
 from sumun.proxy.origin import Forbidden, NoWay, Origins
 from sumun.proxy.pinned import Pinned
-from sumun.proxy.ruling import CONNECT_PORT, GateRuling, objection
+from sumun.proxy.ruling import CONNECT_PORT, TLS_IN_TLS, GateRuling, objection
 from sumun.proxy.signing_in import SignIn
+from sumun.proxy.trailers import fit_to_origin
 from sumun.proxy.vetted import VettedAddress
 
 logger = logging.getLogger(__name__)
@@ -74,7 +77,7 @@ def _settles[**P](hook: Callable[[SumunAddon, http.HTTPFlow], None]) -> Callable
 class SumunAddon:
     """The http point as an addon."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts, by name
         self,
         *,
         point: HttpPoint,
@@ -84,6 +87,7 @@ class SumunAddon:
         pinned: Pinned | None = None,
         sign_in: SignIn | None = None,
         options: Mapping[str, Any] | None = None,
+        exchanges: Exchanges | None = None,
     ) -> None:
         """Take the parts; ``options`` are set when mitmproxy runs an addon that it did not make its options for."""
         self.point = point
@@ -92,6 +96,8 @@ class SumunAddon:
         """What mitmproxy calls after this: children of an addon."""
         self._origins = origins
         self._trusted = trusted
+        self._exchanges = exchanges
+        self._answering = Answering()
         self._pinned = pinned or Pinned()
         self._sign_in = sign_in
         self._private = sign_in.private if sign_in else ()
@@ -118,14 +124,17 @@ class SumunAddon:
         enforce.without_upgrade_to_h2c(request)
         translate.told(flow, self._trusted)
         self._keep_to_ourselves(flow)
-        handler = ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id)
+        handler = _handler_of(flow)
         if stream := stream_of(handler, flow):
             show_failures(stream, self.point.upstream_failed)
+            fit_to_origin(stream)
         facts = from_head(request.method, _path(request), request.headers.get("content-type", ""))
         settled = self.point.settle(flow, facts, whole=False)
-        if settled and not flow.response and _can_stream(request):
+        if settled and not flow.response:
             self._lead_on(flow)
             request.stream = not flow.response
+            if not flow.response:
+                self._begin(flow, handler)
             return
         buffer = bound_body(handler, flow, LIMIT)
         flow.metadata[_BODY] = (buffer, settled)
@@ -157,11 +166,34 @@ class SumunAddon:
             self.point.settle(flow, facts, whole=True)
         if overflowed and not flow.response:
             self.point.too_large(flow)
+        elif translate.lies_about_length(request) and not flow.response:
+            self.point.lying(flow)
         if not flow.response:
             self._lead_on(flow)
+        if not flow.response:
+            self._begin(flow, _handler_of(flow))
         if request.is_http2 and body and "content-length" not in request.headers:
             # mitmproxy would send the body unframed to an HTTP/1 origin, which reads it as the next request
             request.headers["content-length"] = str(len(body))
+
+    def _begin(self, flow: http.HTTPFlow, handler: Any) -> None:
+        if self._exchanges:
+            self._exchanges.begin(flow, handler)
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        """The answer is complete, or leads to a WebSocket."""
+        if self._exchanges and not flow.websocket:
+            self._exchanges.end(flow)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        """There is no whole answer."""
+        if self._exchanges:
+            self._exchanges.end(flow)
+
+    def websocket_end(self, flow: http.HTTPFlow) -> None:
+        """Both sides have done."""
+        if self._exchanges:
+            self._exchanges.end(flow)
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         """Pass the origin's answer on as it comes; Alt-Svc would lead the client past us (RFC 7838)."""
@@ -190,6 +222,7 @@ class SumunAddon:
             destination = Destination(translate.host(address[0]), address[1])
             addresses = await self._origins.addresses(destination, here=translate.address(data.client.sockname[0]))
             self._check_port(data.client, destination.port, addresses)
+            chosen = await self._answering.one_of(addresses, destination.port)
         except NoWay as error:
             data.server.error = str(error)
         except Exception:
@@ -198,8 +231,6 @@ class SumunAddon:
         else:
             if data.server.sni is None and destination.name:
                 data.server.sni = data.client.sni or str(destination.name)
-            # one address only, and mitmproxy does not try another: take the family that nearly every network has
-            chosen = min(addresses, key=lambda found: found.version)
             data.server.address = VettedAddress.of(chosen, (address[0], address[1]))
 
     def _lead_on(self, flow: http.HTTPFlow) -> None:
@@ -234,10 +265,16 @@ class SumunAddon:
     # layers
 
     def next_layer(self, layer: NextLayer) -> None:
-        """Take what is inside a tunnel to port 53 for HTTP, like everything else: mitmproxy would relay it as DNS."""
+        """Take what is inside a tunnel for HTTP where mitmproxy would relay it as DNS, or open a second TLS inside."""
         context = layer.context
+        if layer.layer is not None:
+            return
+        is_tls = starts_like_tls_record(layer.data_client())
         to_dns = context.server.address is not None and context.server.address[1] in (53, 5353)
-        if to_dns and layer.layer is None and not starts_like_tls_record(layer.data_client()):
+        if is_tls and _inside_tls(context):
+            self.point.teller.bypass(translate.address(context.client.peername[0]), TLS_IN_TLS)
+            layer.layer = HttpLayer(context, HTTPMode.transparent)  # which it is not, and so is refused
+        elif to_dns and not is_tls:
             layer.layer = HttpLayer(context, HTTPMode.transparent)
 
     # the gate's work in mitmproxy's own modes
@@ -344,6 +381,8 @@ class SumunAddon:
     def client_disconnected(self, client: Any) -> None:
         """Forget the connection."""
         self._refused.discard(client.id)
+        if self._exchanges:
+            self._exchanges.end_all(client.id)
 
     def _tls_ruling(self, context: Any, name: DomainName | IPAddress | None) -> GateRuling:
         return self._ruling(context.client, _opened_for(context), name)
@@ -380,9 +419,14 @@ def _gated(context: Any) -> bool:
     )
 
 
-def _can_stream(request: http.Request) -> bool:
-    """Whether the body can be passed on as it comes; an HTTP/2 body without a length could not be framed for HTTP/1."""
-    return not request.is_http2 or bool(translate.declared_size(request))
+def _inside_tls(context: Any) -> bool:
+    """Whether TLS was taken off already, with no HTTP (such as a CONNECT) in between."""
+    below = [layer for layer in context.layers if not isinstance(layer, NextLayer)]
+    return bool(below) and isinstance(below[-1], ClientTLSLayer)
+
+
+def _handler_of(flow: http.HTTPFlow) -> Any:
+    return ctx.master.addons.get("proxyserver").connections.get(flow.client_conn.id)
 
 
 def _path(request: http.Request) -> str:

@@ -12,6 +12,7 @@ from sumun.model.verdict import Verdict
 from sumun.proxy.authentication import Asked, Authentication, Unsettled, Who
 from sumun.proxy.caller import Caller
 from sumun.proxy.credentials import SIGNED_IN, WRONG, Said, fields_of, said, socks_credentials
+from sumun.proxy.opening import Unreadable
 from sumun.proxy.ruling import GateRuling
 from sumun.proxy.short_answers import plain
 from sumun.proxy.socks import CHOSEN, NAME_AND_PASSWORD, NO_METHOD, Greeting
@@ -20,7 +21,7 @@ _NAMING_TIME = 15.0
 """Seconds a SOCKS client has to send name and password."""
 
 
-class Parting(Exception):
+class Parting(Unreadable):
     """The conversation ends, with these last words."""
 
     def __init__(self, verdict: Verdict, last_word: bytes) -> None:

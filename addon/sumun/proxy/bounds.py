@@ -1,4 +1,4 @@
-"""Bounds that mitmproxy does not set: on request heads, and on bodies that wait for a decision.
+"""Bounds that mitmproxy does not set on bodies that wait for a decision.
 
 Reaches into mitmproxy's layers, which no hook shows; tests/contract/test_mitmproxy.py pins what is used.
 """
@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from mitmproxy import http
 from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.layers.http import HttpLayer, HttpStream
-from mitmproxy.proxy.layers.http._http1 import Http1Server
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 from mitmproxy.proxy.utils import ReceiveBuffer
 
-HEAD = 64 * 1024
-"""Octets of an HTTP/1 request head; nginx and Apache take 8 to 32 KiB. (HTTP/2 has a bound of its own.)"""
+from sumun.proxy.strict import StrictHttp1
+
 DISCARDED = 256 * 1024 * 1024
 """Octets of an upload that are read and thrown away, so that its sender sees the page, before the connection is cut."""
 
@@ -47,30 +47,12 @@ class BoundedBuffer(ReceiveBuffer):
         return self
 
 
-class WatchedReader(asyncio.StreamReader):
-    """Ends the connection of a client whose request head does not end."""
-
-    handler: ProxyConnectionHandler | None = None
-
-    async def read(self, n: int = -1) -> bytes:
-        """Read on, if what was read before made sense."""
-        if self.handler and any(len(server.buf) > HEAD for server in _servers(self.handler)):
-            raise OSError("request head too long")
-        return await super().read(n)
-
-
 def bound_body(handler: ProxyConnectionHandler | None, flow: http.HTTPFlow, keep: int) -> BoundedBuffer | None:
     """Bound what is kept of this flow's request body; call it from ``requestheaders``."""
     if handler is None:
         return None
-
-    def cut() -> None:
-        writer = handler.transports[handler.client].writer if handler.client in handler.transports else None
-        if isinstance(writer, asyncio.StreamWriter):
-            writer.transport.abort()
-
     if stream := stream_of(handler, flow):
-        buffer = BoundedBuffer(keep, cut)
+        buffer = BoundedBuffer(keep, partial(abort, handler))
         stream.request_body_buf = buffer
         return buffer
     return None
@@ -83,6 +65,31 @@ def stream_of(handler: ProxyConnectionHandler | None, flow: http.HTTPFlow) -> Ht
     return next((stream for stream in streams if getattr(stream, "flow", None) is flow), None)
 
 
+def is_idle(handler: ProxyConnectionHandler) -> bool:
+    """Whether a client that may ask for more has no request under way."""
+    layers = list(_http_layers(handler.layer.context.layers))
+    return bool(layers) and not any(layer.streams for layer in layers)
+
+
+def is_late(handler: ProxyConnectionHandler, since: float, before: float) -> bool:
+    """Whether something that a client must say first was begun ``before`` a time and is not whole yet.
+
+    ``since`` is when mitmproxy has taken it over: TLS, which comes first, has to be done soon after.
+    """
+    layers = list(_http_layers(handler.layer.context.layers))
+    if not layers:
+        return since < before
+    servers = [layer.connections.get(handler.client) for layer in layers]
+    return any(isinstance(server, StrictHttp1) and server.is_late(before) for server in servers)
+
+
+def abort(handler: ProxyConnectionHandler) -> None:
+    """End a client's connection now."""
+    writer = handler.transports[handler.client].writer if handler.client in handler.transports else None
+    if isinstance(writer, asyncio.StreamWriter):
+        writer.transport.abort()
+
+
 def _http_layers(layers: list[Layer]) -> Iterator[HttpLayer]:
     """The HTTP layers of a connection, those inside a CONNECT included."""
     for layer in layers:
@@ -91,10 +98,3 @@ def _http_layers(layers: list[Layer]) -> Iterator[HttpLayer]:
             for stream in layer.streams.values():
                 inner = stream.context.layers
                 yield from _http_layers(inner[inner.index(stream) + 1 :] if stream in inner else [])
-
-
-def _servers(handler: ProxyConnectionHandler) -> Iterator[Http1Server]:
-    for layer in _http_layers(handler.layer.context.layers):
-        server = layer.connections.get(handler.client)
-        if isinstance(server, Http1Server) and server.request is None:
-            yield server

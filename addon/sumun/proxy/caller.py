@@ -38,14 +38,22 @@ class Caller:
 
     __slots__ = (
         "_awaited", "_course", "_deadline", "_fd", "_fresh", "_gone", "_on_over", "_said", "_sock", "_waiting",
-        "_watched", "asked", "client", "ended", "here", "original", "over", "transport", "watch", "who",
+        "_watched", "asked", "came_from", "client", "ended", "has_opened", "here", "is_idle", "is_late", "is_spliced",
+        "original", "over", "transport", "watch", "who",
     )  # fmt: skip
 
     _course: Coroutine[Any, Any, None]
     _on_over: Callable[[Caller], None]
 
-    def __init__(self, watch: Watch, sock: socket.SocketType, client: IPAddress, here: IPAddress) -> None:
+    def __init__(
+        self, watch: Watch, sock: socket.SocketType, client: IPAddress, here: IPAddress, came_from: str = ""
+    ) -> None:
         self.client = client
+        self.came_from = came_from
+        """The address of the socket's other end, whoever a parent says that it is."""
+        self.has_opened = self.is_spliced = False
+        self.is_late: Callable[[float], bool] | None = None
+        """Once it is mitmproxy's: whether it has not said in time what it wants."""
         self.here = here
         """The address of ours at which it arrived."""
         self.ended = False
@@ -59,6 +67,8 @@ class Caller:
         """Where the client was going when the firewall led it here."""
         self.transport: asyncio.WriteTransport | None = None
         """Once it is asyncio's."""
+        self.is_idle: Callable[[], bool] | None = None
+        """Once it is mitmproxy's: whether no request is under way."""
         self.watch = watch
         self._sock = sock
         self._fd = sock.fileno()

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from ipaddress import IPv6Address
+
 from mitmproxy import http
 from mitmproxy.net.http.status_codes import RESPONSES
 
+from sumun.model.name import DomainName, IPAddress
 from sumun.model.rule import Rule
 from sumun.pages.render import Page
+
+_PORT = re.compile(r":[0-9]+\Z", re.ASCII)
 
 
 def response(page: Page) -> http.Response:
@@ -40,3 +46,24 @@ def without_upgrade_to_h2c(request: http.Request) -> None:
     if "h2c" in request.headers.get("upgrade", "").lower():
         for name in ("upgrade", "http2-settings", "connection"):
             request.headers.pop(name, None)
+
+
+def name_plainly(request: http.Request, host: DomainName | IPAddress) -> None:
+    """Write the one host that was judged as everybody reads it, and a target without one (RFC 9112, 3.2.1).
+
+    An origin might read another spelling, such as `0x7f.1`, in a way of its own.
+    """
+    if not request.is_http2:
+        request.authority = ""
+    elif request.authority:
+        request.authority = _spelt(request.authority, host)
+    if "host" in request.headers:
+        request.headers["host"] = _spelt(request.headers["host"], host)
+    elif not request.is_http2:  # HTTP/1.0, and the host stood in the target
+        request.headers.insert(0, "Host", _spelt(f":{request.port}" if request.port != 80 else "", host))
+
+
+def _spelt(authority: str, host: DomainName | IPAddress) -> str:
+    name = f"[{host}]" if isinstance(host, IPv6Address) else str(host)
+    port = authority[authority.rindex(":") :] if _PORT.search(authority) else ""
+    return name + port

@@ -17,7 +17,7 @@ from sumun.model.next_proxy import NextProxy
 from sumun.model.parents import forwarded_in, header, is_parent
 from sumun.model.request import UNKNOWN
 from sumun.model.rule import IPNetwork
-from sumun.model.segment import Handling, ProxyPolicy
+from sumun.model.segment import Handling
 from sumun.model.user import Identity
 from sumun.model.verdict import DataExposed, Point, Verdict
 from sumun.proxy.asking_who import Parting, ask_connect, ask_if_it_matters, ask_socks, is_nameless
@@ -67,7 +67,10 @@ class Gate:
     origins: Origins
     hand_over: HandOver
     watch: Watch
-    tunnels: Tunnels
+    tunnels: Tunnels[Tunnel]
+    opened: Callable[[str], None]
+    """Told of a client whose connection has come to the point."""
+    opening: float = OPENING_TIME
     trusted: tuple[IPNetwork, ...] = ()
     """Parents that are believed when they tell whose connection it is."""
     pinned: Pinned = field(default_factory=Pinned)
@@ -104,14 +107,18 @@ class _Visit:
 
     async def run(self) -> None:
         try:
-            await self._begin()
-        except Parting as parting:
-            self._end(parting.verdict, parting.last_word)
-        except (Unreadable, TimeoutError):
-            if self._caller.silent and self._ruling is None:
-                self._caller.close()
+            if self._is_parent():
+                await self._hear_parent()
+            self._destination = self._caller.original
+            first = await self._caller.read(kind, within=self._gate.opening)
+            if first is Kind.CONNECT:
+                await self._connect()
+            elif first is Kind.SOCKS:
+                await self._socks()
             else:
-                self._end(Verdict.CLOSED)
+                await self._go_on(first)
+        except (Unreadable, TimeoutError) as why:
+            self._break_off(why)
         except Exception:
             logger.exception("the gate failed")
             self._gate.teller.failed(Point.GATE, self._caller.client)
@@ -120,30 +127,26 @@ class _Visit:
             self._caller.close()
             raise
 
-    async def _begin(self) -> None:
-        if self._is_parent():
-            await self._hear_parent()
-        self._destination = self._caller.original
-        first = await self._caller.read(kind, within=OPENING_TIME)
-        if first is Kind.CONNECT:
-            await self._connect()
-        elif first is Kind.SOCKS:
-            await self._socks()
+    def _break_off(self, why: Exception) -> None:
+        if isinstance(why, Parting):
+            self._end(why.verdict, why.last_word)
+        elif self._caller.silent and self._ruling is None:
+            self._caller.close()
         else:
-            await self._go_on(first)
+            self._end(Verdict.CLOSED)
 
     def _is_parent(self) -> bool:
         return is_parent(self._caller.client, self._gate.trusted)
 
     async def _hear_parent(self) -> None:
         """Take the client's address from a PROXY header, where a listed parent sends one."""
-        found = await self._caller.read(header, within=OPENING_TIME)
+        found = await self._caller.read(header, within=self._gate.opening)
         self._caller.forget(found.size)
         self._caller.client = found.client or self._caller.client
 
     async def _connect(self) -> None:
         try:
-            request = await self._caller.read(connect, within=OPENING_TIME)
+            request = await self._caller.read(connect, within=self._gate.opening)
         except Unreadable as error:
             return self._end(Verdict.CLOSED, plain(400, "Bad Request", str(error)))
         if parent := self._is_parent():
@@ -156,7 +159,7 @@ class _Visit:
 
     async def _socks(self) -> None:
         """SOCKS5: the same as a CONNECT, in other words."""
-        offered = await self._caller.read(greeting, within=OPENING_TIME)
+        offered = await self._caller.read(greeting, within=self._gate.opening)
         self._caller.forget(offered.size)
         if self._gate.authentication:
             self._who = await ask_socks(self._gate.authentication, self._caller, offered)
@@ -165,7 +168,7 @@ class _Visit:
         else:
             self._caller.say(CHOSEN)
         try:
-            request = await self._caller.read(socks_request, within=OPENING_TIME)
+            request = await self._caller.read(socks_request, within=self._gate.opening)
         except Unanswerable as error:
             return self._end(Verdict.CLOSED, error.reply.octets)
         self._caller.forget(request.size)
@@ -187,7 +190,8 @@ class _Visit:
             if not is_open and not self._gate.origins.has_internal:
                 return self._refuse_port(destination.port, words)
             try:
-                self._addresses = await self._found(destination, ruling.how)
+                find = self._onward_addresses if ruling.how.next_proxy else self._gate.origins.addresses
+                self._addresses = await find(destination, here=self._caller.here)
             except Forbidden as error:
                 return self._end(Verdict.REFUSED, words.forbidden(str(error)))
             except NoWay as error:
@@ -199,12 +203,13 @@ class _Visit:
         inner = await self._first_inside()
         return await self._go_on(Kind.OTHER if inner in (Kind.CONNECT, Kind.SOCKS) else inner)
 
-    async def _found(self, destination: Destination, how: ProxyPolicy) -> tuple[IPAddress, ...]:
+    async def _onward_addresses(self, destination: Destination, *, here: IPAddress) -> tuple[IPAddress, ...]:
         """The addresses to dial; none of a name that the next proxy resolves. Raises NoWay."""
-        if how.next_proxy and how.next_proxy.leads_to(destination.host):
-            self._gate.origins.vet(destination, here=self._caller.here)
+        how, origins = self._ruling.how.next_proxy if self._ruling else None, self._gate.origins
+        if how and how.leads_to(destination.host):
+            origins.vet(destination, here=here)
             return (destination.address,) if destination.address else ()
-        return await self._gate.origins.addresses(destination, here=self._caller.here)
+        return await origins.addresses(destination, here=here)
 
     def _refuse_port(self, port: int, words: Words) -> None:
         why = f"this network may not connect to port {port} through this proxy"
@@ -213,7 +218,7 @@ class _Visit:
     async def _first_inside(self) -> Kind:
         """What begins inside a tunnel; where other protocols may pass, silence is one whose server speaks first."""
         if not self._passes_other_protocols:
-            return await self._caller.read(kind, within=OPENING_TIME)
+            return await self._caller.read(kind, within=self._gate.opening)
         try:
             return await self._caller.read(kind, within=SERVER_FIRST)
         except TimeoutError:
@@ -236,21 +241,21 @@ class _Visit:
         """Whether the client only wanted to know how to use this proxy, and has been told."""
         if self._destination or not self._gate.teller.knows(self._caller.client):
             return False
-        head = await self._caller.read(request_line, within=OPENING_TIME)
+        head = await self._caller.read(request_line, within=self._gate.opening)
         answered = answer(head, Destination(self._caller.here, self._gate.port), self._gate.certificate)
         if answered:
             self._caller.close(answered)
         return bool(answered)
 
     async def _tls(self) -> None:
-        hello = await self._caller.read(client_hello, within=OPENING_TIME)
+        hello = await self._caller.read(client_hello, within=self._gate.opening)
         self._server_name = hello.server_name
         ruling = self._rule()
         verdict = ruling.verdict
         if self._destination is None and hello.server_name is not None:
             self._destination = Destination(hello.server_name, 443)  # sinkholed or steered to us
         passes = verdict is Verdict.SPLICED or (verdict is Verdict.INTERCEPTED and self._is_pinned(ruling))
-        if passes and self._is_nameless:
+        if passes and self._gate.authentication and is_nameless(self._gate.authentication, self._caller):
             self._end(Verdict.REFUSED, _ALERT)
         elif passes and (why := self._objection(ruling)):
             self._end(Verdict.REFUSED, _ALERT, bypass=why)
@@ -273,11 +278,6 @@ class _Visit:
         if named is None or not (self._caller.original or named.port in ruling.how.connect_ports):
             return False
         return gate.pinned.passes(self._caller.client, named.host, ruling.ruling.outcome, gate.teller.clock())
-
-    @property
-    def _is_nameless(self) -> bool:
-        asking = self._gate.authentication
-        return asking is not None and is_nameless(asking, self._caller)
 
     @property
     def _passes_other_protocols(self) -> bool:
@@ -346,7 +346,8 @@ class _Visit:
         tunnel = Tunnel(self._gate.watch, client, origin, tunnels.discard)
         concerns_ai = self._ruling is not None and self._ruling.ruling.is_logged
         until = self._ruling.ruling.outcome.valid_until if self._ruling else None
-        tunnels.add(tunnel, self._still_allowed if concerns_ai else None, until)
+        self._caller.is_spliced = True
+        tunnels.add(tunnel, self._still_allowed if concerns_ai else None, until, client=self._caller.came_from)
         tunnel.start(said)
 
     def _still_allowed(self) -> bool:
@@ -361,6 +362,8 @@ class _Visit:
 
     async def _hand_over(self, destination: Destination | None) -> None:
         self._gate.teller.connection(self._ruling, self._caller.client, Verdict.INTERCEPTED)
+        self._caller.has_opened = True
+        self._gate.opened(self._caller.came_from)
         await asyncio.create_task(self._gate.hand_over(self._caller, destination))  # mitmproxy's code needs a task
 
     def _end(self, verdict: Verdict, last_word: bytes = b"", *, bypass: str | None = None) -> None:

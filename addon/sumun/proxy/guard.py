@@ -11,6 +11,7 @@ import errno
 import logging
 import socket
 import sys
+from functools import partial
 from typing import Any, Literal
 
 from mitmproxy import ctx
@@ -25,26 +26,22 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from sumun.config.settings import Leading
 from sumun.model.name import IPAddress
 from sumun.model.user import Identity
-from sumun.proxy.bounds import WatchedReader
+from sumun.proxy.bounds import is_idle, is_late
 from sumun.proxy.caller import Attend, Caller, plain_address
+from sumun.proxy.caps import Caps
 from sumun.proxy.destination import Destination
 from sumun.proxy.hooks import Hooks
+from sumun.proxy.listening import BACKLOG, listener
 from sumun.proxy.signing_in import SignIn
-from sumun.proxy.transparent import original, prepare
+from sumun.proxy.transparent import original
 from sumun.proxy.watch import READ, Watch
 
 logger = logging.getLogger(__name__)
-
-BACKLOG = 1024
-"""Connections that the kernel keeps until we accept them."""
 
 _ACCEPTED = 64
 """Connections accepted in a row, before others have their turn."""
 _PAUSE = 0.5
 """Seconds without accepting where the system has no room for more."""
-CALLERS = 8192
-"""Connections, of all listeners of a process, that are at the gate or inspected at one time; spliced ones are bounded
-by the number of open files alone."""
 
 
 class GuardMode(ProxyMode):
@@ -65,6 +62,7 @@ class GuardInstance(ServerInstance[GuardMode]):
     attend: Attend
     callers: set[Caller]
     watch: Watch
+    caps: Caps
     reuse_port: bool = False
     leading: Leading | None = None
     """For connections that the firewall leads here."""
@@ -100,7 +98,7 @@ class GuardInstance(ServerInstance[GuardMode]):
 
     async def _start(self) -> None:
         host, port = self.mode.listen_host(""), self.mode.listen_port(0)
-        self._listening = _listener(str(host), port or 0, self.leading, reuse_port=self.reuse_port)
+        self._listening = listener(str(host), port or 0, self.leading, reuse_port=self.reuse_port)
         self._hooks = Hooks(ctx.master.addons)
         here = plain_address(self._listening.getsockname()[0])
         self._here = None if here.is_unspecified or self.leading else here
@@ -108,6 +106,8 @@ class GuardInstance(ServerInstance[GuardMode]):
 
     async def _stop(self) -> None:
         if self._listening:
+            for _ in range(BACKLOG // _ACCEPTED):  # who has come in time is served
+                self._accept(READ)
             self.watch.drop(self._listening.fileno())
             self._listening.close()
             self._listening = None
@@ -125,27 +125,36 @@ class GuardInstance(ServerInstance[GuardMode]):
             except OSError as error:
                 self._cannot_accept(error)
                 return
-            if len(self.callers) >= CALLERS:
-                sock.close()
-            else:
+            if self.caps.admit(address[0], len(self.callers)):
                 self._begin(sock, address[0])
+            else:
+                sock.close()
 
     def _begin(self, sock: socket.SocketType, client: str) -> None:
-        caller = Caller(self.watch, sock, plain_address(client), self._here or plain_address(sock.getsockname()[0]))
+        caller = Caller(
+            self.watch, sock, plain_address(client), self._here or plain_address(sock.getsockname()[0]), client
+        )
         if self.leading:
             caller.original = original(sock, self.leading)
-        caller.begin(self.attend, self.callers.discard)
+        caller.begin(self.attend, self._over)
         if not caller.over:
             self.callers.add(caller)
 
+    def _over(self, caller: Caller) -> None:
+        self.callers.discard(caller)
+        if not caller.has_opened:
+            self.caps.opened(caller.came_from)
+        if not caller.is_spliced:
+            self.caps.gone(caller.came_from)
+
     def begin_inside(self, sock: socket.socket, client: IPAddress, here: IPAddress, who: Identity | None) -> None:
         """Attend to what comes out of TLS that ended before us; ``who``: its certificate says so."""
-        if len(self.callers) >= CALLERS:
+        if not self.caps.admit(str(client), len(self.callers)):
             sock.close()
             return
-        caller = Caller(self.watch, sock, client, here)
+        caller = Caller(self.watch, sock, client, here, str(client))
         caller.who, caller.asked = who, who is not None
-        caller.begin(self.attend, self.callers.discard)
+        caller.begin(self.attend, self._over)
         if not caller.over:
             self.callers.add(caller)
 
@@ -172,10 +181,7 @@ class GuardInstance(ServerInstance[GuardMode]):
         reader, writer = await _streams(caller)
         handler = _Handler(reader, writer, self.mode, self._hooks)
         context = handler.layer.context
-        # as a parent told, maybe; and a pair of sockets, behind our own TLS, has no addresses
-        if caller.transport and not caller.transport.get_extra_info("peername"):
-            context.client.peername, context.client.sockname = ("", 0), (str(caller.here), 0)
-        context.client.peername = (str(caller.client), *context.client.peername[1:])
+        context.client.peername = (str(caller.client), *context.client.peername[1:])  # as a parent told, maybe
         if self.signing_in and caller.asked:
             self.signing_in.settle(context.client, caller.who)
         elif self.signing_in and self.is_proxy and not destination:
@@ -185,6 +191,10 @@ class GuardInstance(ServerInstance[GuardMode]):
             handler.layer = layers.modes.TransparentProxy(context)
         else:
             handler.layer = self.make_top_layer(context)
+        caller.is_idle, caller.is_late = (
+            partial(is_idle, handler),
+            partial(is_late, handler, asyncio.get_running_loop().time()),
+        )
         with self.manager.register_connection(context.client.id, handler):
             await handler.handle_client()
 
@@ -192,12 +202,13 @@ class GuardInstance(ServerInstance[GuardMode]):
 class _Handler(ProxyConnectionHandler):
     """Ends a connection on which mitmproxy's layers failed.
 
-    They would log a traceback and leave the client waiting: request trailers, which are not implemented, do that.
+    They would log a traceback and leave the client waiting.
     """
 
-    def __init__(self, reader: WatchedReader, writer: asyncio.StreamWriter, mode: GuardMode, hooks: Hooks) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, mode: GuardMode, hooks: Hooks
+    ) -> None:
         super().__init__(ctx.master, reader, writer, ctx.options, mode)  # type: ignore[no-untyped-call] # mitmproxy leaves it so
-        reader.handler = self
         self._hooks = hooks
 
     async def handle_hook(self, hook: StartHook) -> None:
@@ -215,37 +226,30 @@ class _Handler(ProxyConnectionHandler):
             writer.transport.abort()
 
 
-async def _streams(caller: Caller) -> tuple[WatchedReader, asyncio.StreamWriter]:
+async def _streams(caller: Caller) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     loop = asyncio.get_running_loop()
-    reader = WatchedReader(loop=loop)
+    reader = asyncio.StreamReader(loop=loop)
     sock, said = caller.release()
     caller.watch.drop(sock.fileno())  # asyncio watches it from here on
     sock = socket.socket(fileno=sock.detach())
     reader.feed_data(said)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
     caller.transport, _ = await loop.connect_accepted_socket(lambda: protocol, sock)
-    return reader, asyncio.StreamWriter(caller.transport, protocol, reader, loop)
+    made = _PairWriter if sock.family == socket.AF_UNIX else asyncio.StreamWriter
+    writer = made(caller.transport, protocol, reader, loop)
+    if isinstance(writer, _PairWriter):
+        writer.addresses = {"peername": (str(caller.client), 0), "sockname": (str(caller.here), 0)}
+    return reader, writer
 
 
-def _listener(host: str, port: int, leading: Leading | None, *, reuse_port: bool) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if reuse_port:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # accepted sockets inherit these
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if leading:
-            prepare(sock, leading)
-        sock.bind((host, port))
-        sock.listen(BACKLOG)
-    except OSError:
-        sock.close()
-        raise
-    return sock
+class _PairWriter(asyncio.StreamWriter):
+    """Writes to a pair of sockets behind our own TLS, which has no addresses of its own."""
+
+    addresses: dict[str, tuple[str, int]]
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Say between whom it is, as a connection would."""
+        return self.addresses.get(name) or super().get_extra_info(name, default)
 
 
 def _accepted(listening: socket.socket, family: int) -> tuple[socket.SocketType, tuple[str, int]]:

@@ -16,7 +16,7 @@ from sumun.model.event import AccessDecided, Context
 from sumun.model.name import IPAddress
 from sumun.model.organisation import Organisation
 from sumun.model.request import UNKNOWN, AccessRequest, Facet
-from sumun.model.segment import Authenticate, FailMode, Segment
+from sumun.model.segment import Authenticate, FailMode, Handling, Segment
 from sumun.model.verdict import DataExposed, Point, Verdict
 from sumun.pages.offer import Offer
 from sumun.pages.render import Asked, Failure, Page
@@ -24,8 +24,11 @@ from sumun.policy.copies import with_copied
 from sumun.policy.verdicts import http_verdict
 from sumun.proxy import enforce, translate
 from sumun.proxy.discovery import as_unknown_api, is_unknown_api, may_be_unknown_api
+from sumun.proxy.exchanges import ASKED
+from sumun.proxy.exchanges import Asked as Questions
+from sumun.proxy.hygiene import Flaw
 from sumun.proxy.ports import Pages
-from sumun.proxy.ruling import Ruling, decide_all
+from sumun.proxy.ruling import SMUGGLING, Ruling, decide_all
 from sumun.proxy.telling import Teller
 from sumun.proxy.translate import Problem
 
@@ -33,7 +36,20 @@ logger = logging.getLogger(__name__)
 
 _IN_THE_BODY = frozenset({Facet.MODEL, Facet.UPLOADS})
 """What a look at the body can still settle."""
-_STATUS = {Problem.HOST_MISMATCH: 400, Problem.MALFORMED: 400, Problem.MISDIRECTED: 421}
+_STATUS = {
+    Problem.HOST_MISMATCH: 400,
+    Problem.MALFORMED: 400,
+    Problem.MISDIRECTED: 421,
+    Problem.DNS_OVER_HTTPS: 403,
+}
+_BYPASS = {
+    Problem.HOST_MISMATCH: "host_mismatch",
+    Problem.DNS_OVER_HTTPS: "dns_over_https",
+    Problem.MALFORMED: SMUGGLING,
+}
+"""Problems that look like attempts to get round the filter, and the technique."""
+_OF_THE_HOST = frozenset({Problem.MISDIRECTED, Problem.DNS_OVER_HTTPS})
+"""Problems that matter only where policy would let the request pass: else its page is shown."""
 
 
 class FailurePages(Protocol):
@@ -92,18 +108,23 @@ class HttpPoint:
         policy, at = self.teller.policy(), self.teller.clock()
         with self.teller.metrics.decision_duration.labels(Point.HTTP).time():
             hosts = with_copied(said.hosts, flow.request.path)
-            ruling = decide_all(policy, translate.access_requests(flow, client, hosts, facts), at=at)
-        bypass = said.problem if said.problem is Problem.HOST_MISMATCH else None
-        case = _Case(flow, client, policy.segment_of(client), ruling, at, bypass)
-        if said.problem and not (said.problem is Problem.MISDIRECTED and _stops(ruling.outcome)):
-            self._refuse(case, said.problem)
+            requests = translate.access_requests(flow, client, hosts, facts)
+            ruling = decide_all(policy, requests, at=at)
+        problem = said.problem or self._problem(flow, client)
+        case = _Case(flow, client, policy.segment_of(client), ruling, at, _BYPASS.get(problem) if problem else None)
+        if problem and not (problem in _OF_THE_HOST and _stops(ruling.outcome)):
+            self._refuse(case, problem)
             return True
         if not whole and (self._body_matters(flow, ruling.outcome) or may_be_unknown_api(flow, ruling)):
             return False
+        if said.judged:
+            enforce.name_plainly(flow.request, said.judged)
         if whole and is_unknown_api(flow, ruling, facts):
             self.teller.metrics.llm_apis_discovered.labels(ruling.outcome.segment).inc()
             case = replace(case, ruling=as_unknown_api(policy, ruling, at=at))
         self._enforce(case)
+        if ruling.is_logged and not flow.response:
+            flow.metadata[ASKED] = Questions(requests, ruling.outcome.valid_until)
         return True
 
     def depends_on_user(self, flow: http.HTTPFlow, client: IPAddress, *, tunnel: bool) -> bool:
@@ -143,6 +164,17 @@ class HttpPoint:
     def too_large(self, flow: http.HTTPFlow) -> None:
         """Refuse a body that was thrown away: nothing could be forwarded."""
         enforce.bare(flow, 413, "stopped: the request is larger than the filter can look at")
+
+    def lying(self, flow: http.HTTPFlow) -> None:
+        """Refuse a body with two ends, found when the head was settled already."""
+        self.teller.bypass(translate.client_address(flow), SMUGGLING)
+        enforce.bare(flow, 400, f"refused: {Flaw.FRAMING}")
+
+    def _problem(self, flow: http.HTTPFlow, client: IPAddress) -> Problem | None:
+        if not translate.is_dns_over_https(flow.request):
+            return None
+        refused = self.teller.proxy_policy(client).dns_over_https is Handling.REFUSE
+        return Problem.DNS_OVER_HTTPS if refused else None
 
     def _body_matters(self, flow: http.HTTPFlow, outcome: Outcome) -> bool:
         if isinstance(outcome, Decision) or outcome.needs.isdisjoint(_IN_THE_BODY):

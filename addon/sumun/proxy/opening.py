@@ -104,7 +104,7 @@ def authority(text: str) -> tuple[DomainName | IPAddress, int | None]:
     port = int(match[2]) if match[2] else None
     if port is not None and not 0 < port < 65536:
         raise InvalidName(f"`{port}` is no port")
-    return _host(match[1]), port
+    return web_host(match[1]), port
 
 
 def client_hello(data: bytes) -> ClientHello | None:
@@ -131,7 +131,9 @@ def _handshake(data: bytes) -> bytes | None:
         if body and body[0] != 1:
             raise Unreadable("the first TLS message is no ClientHello")
         if len(body) >= 4 and len(body) >= (end := 4 + int.from_bytes(body[1:4])):
-            return body[4:end]
+            if len(body) > end:
+                raise Unreadable("a TLS message follows the ClientHello in its record")
+            return body[4:]
         at += size
     return None
 
@@ -145,8 +147,8 @@ def _server_name(hello: bytes) -> DomainName | IPAddress | None:
         return None
     end = at + 2 + (hello[at] << 8 | hello[at + 1])
     at += 2
-    if end > len(hello):
-        raise IndexError
+    if end != len(hello):
+        raise Unreadable("the extensions do not end with the ClientHello")
     found: bytes | None = None
     while at < end:
         type_, size = _EXTENSION(hello, at)
@@ -170,10 +172,19 @@ def _single_name(extension: bytes) -> DomainName | IPAddress:
     if extension[:5] != bytes((*(size + 3).to_bytes(2), 0, *size.to_bytes(2))) or not _PLAIN_NAME.fullmatch(name):
         raise Unreadable("the server name is malformed")
     try:
-        return _host(f"[{name.decode()}]" if b":" in name else name.decode())
+        return web_host(f"[{name.decode()}]" if b":" in name else name.decode())
     except InvalidName as error:
         raise Unreadable(str(error)) from None
 
 
-_host = lru_cache(maxsize=8192)(parse_host)
-"""The same few names come again and again; what is no name raises, and is not kept."""
+@lru_cache(maxsize=8192)
+def web_host(text: str) -> DomainName | IPAddress:
+    """Read a host, an IPv6 address in brackets; raises InvalidName.
+
+    A name of other octets than letters, digits, hyphens and underscores is in no certificate and no Host, and what
+    another parser makes of it nobody knows. The same few names come again and again; what raises is not kept.
+    """
+    host = parse_host(text)
+    if isinstance(host, DomainName) and "\\" in host.text:
+        raise InvalidName(f"`{text[:80]}` is not a host")
+    return host

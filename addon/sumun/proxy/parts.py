@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mitmproxy.proxy.context import Context
+
 from sumun.config.settings import Settings
 from sumun.model.event import Events
 from sumun.model.name import IPAddress
@@ -17,14 +19,19 @@ from sumun.pages.render import render_failure
 from sumun.policy.engine import Policy
 from sumun.proxy.addon import SumunAddon
 from sumun.proxy.authentication import Authentication, Known
+from sumun.proxy.caller import plain_address
 from sumun.proxy.destination import Vetting
+from sumun.proxy.exchanges import Exchanges
 from sumun.proxy.forms import Book, Forms
 from sumun.proxy.http_point import FailurePages, HttpPoint
+from sumun.proxy.hygiene import Flaw
 from sumun.proxy.onward import Onward
 from sumun.proxy.origin import Origins
 from sumun.proxy.pinned import Pinned
 from sumun.proxy.ports import Pages, Resolver
+from sumun.proxy.ruling import SMUGGLING
 from sumun.proxy.signing_in import SignIn
+from sumun.proxy.strict import Strictness
 from sumun.proxy.telling import Teller
 from sumun.telemetry.metrics import Metrics
 
@@ -85,8 +92,20 @@ class Parts:
         asking = self.authentication
         return SignIn(asking, self.point, self.settings.trusted_parents) if asking else None
 
-    def hooks(self, options: Mapping[str, Any] | None = None) -> list[object]:
-        """The addons, in their order; ``options`` are set when a mitmproxy runs that was not made with them."""
+    @cached_property
+    def strictness(self) -> Strictness:
+        """The addon that comes after who chooses layers."""
+        return Strictness(self._refused_unread, head=self.settings.proxy_limits.head)
+
+    def _refused_unread(self, context: Context, flaw: Flaw) -> None:
+        if flaw.is_smuggling:
+            self.teller.bypass(plain_address(context.client.peername[0]), SMUGGLING)
+
+    def hooks(self, options: Mapping[str, Any] | None = None, *, exchanges: Exchanges | None = None) -> list[object]:
+        """The addons, in their order; ``options`` are set when a mitmproxy runs that was not made with them.
+
+        There all of them come after its own, ``strictness`` among them.
+        """
         ours = SumunAddon(
             point=self.point,
             origins=self.origins,
@@ -95,8 +114,9 @@ class Parts:
             options=options,
             pinned=self.pinned,
             sign_in=self.sign_in,
+            exchanges=exchanges,
         )
-        return [*filter(None, [self.sign_in]), Onward(self.origins), ours]
+        return [*filter(None, [self.sign_in]), Onward(self.origins), ours, *([self.strictness] if options else [])]
 
 
 def own_listeners(settings: Settings) -> Iterator[tuple[IPAddress, int]]:

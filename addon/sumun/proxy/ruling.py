@@ -31,6 +31,10 @@ ENCRYPTED_HELLO = "encrypted_client_hello"
 """Bypass: the server name is the outer one of an encrypted ClientHello (RFC 9849), and says nothing."""
 CONNECT_PORT = "connect_port"
 """Bypass: a CONNECT to a port that the segment does not allow."""
+SMUGGLING = "smuggling"
+"""Bypass: a request whose end, or whose fields, two servers would read differently."""
+TLS_IN_TLS = "tls_in_tls"
+"""Bypass: a second TLS connection inside one that is decrypted."""
 _OUTER_NAMES = frozenset({DomainName("cloudflare-ech.com")})
 """Public names of operators that hide all their customers behind one."""
 
@@ -126,7 +130,9 @@ def _requests(
 
 
 def _contradict(destination: Destination | None, server_name: DomainName | IPAddress | None) -> bool:
-    """A name for an address literal is more knowledge; another name is a contradiction."""
-    if destination is None or server_name is None or destination.address is not None:
+    """A name for an address literal is more knowledge; another name, or another address, is a contradiction."""
+    if destination is None or server_name is None:
+        return False
+    if destination.address is not None and isinstance(server_name, DomainName):
         return False
     return destination.host != server_name

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import gc
 import logging
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from ipaddress import ip_address
@@ -20,25 +18,29 @@ from mitmproxy.options import Options
 
 from sumun.config.settings import Leading, Settings, TlsListener
 from sumun.model.fault import OperatorFault
+from sumun.model.parents import is_parent
 from sumun.proxy.ca import CertificateAuthority, ensure_ca
-from sumun.proxy.caller import Caller
+from sumun.proxy.caller import Caller, plain_address
+from sumun.proxy.caps import Caps
+from sumun.proxy.exchanges import Exchange, Exchanges
 from sumun.proxy.gate import Gate
 from sumun.proxy.guard import GuardInstance
+from sumun.proxy.listening import ProxyFault, listeners, why_not
 from sumun.proxy.parts import Parts
-from sumun.proxy.relay import INTERVAL
+from sumun.proxy.relay import INTERVAL, Tunnel
 from sumun.proxy.tls_front import TlsFront
 from sumun.proxy.tunnels import Tunnels
 from sumun.proxy.watch import Watch
 
-DRAIN = 3.0
-"""Seconds that connections have to end by themselves after the listeners are closed."""
+logger = logging.getLogger(__name__)
 
+DRAIN = 3.0
+"""Seconds that connections which have not ended by themselves have to end properly."""
+
+_LOOK = 0.1
+"""Seconds between two looks at whether all connections have ended."""
 _STARTING = 30.0
 """Seconds that mitmproxy has to come up, which it does in a few milliseconds or not at all."""
-
-
-class ProxyFault(OperatorFault):
-    """The proxy cannot start; the message says what to do about it."""
 
 
 def mitmproxy_options(settings: Settings, ca_folder: Path) -> dict[str, Any]:
@@ -66,11 +68,22 @@ class Proxy:
         self._settings = parts.settings
         self._reuse_port = reuse_port
         self._origins = parts.origins
+        metrics = parts.metrics
+        self._metrics = metrics
+        settings = parts.settings
         self._callers: set[Caller] = set()
+        limits, trusted = settings.proxy_limits, settings.trusted_parents
+        limited = metrics.proxy_limited
+        self._caps = Caps(
+            limits.connections, limits.handshakes, lambda client: is_parent(plain_address(client), trusted),
+            lambda limit: limited.labels(limit).inc(),
+        )  # fmt: skip
         self._instances: list[GuardInstance] = []
-        self._tunnels = Tunnels(parts.policy, parts.clock)
+        self._tunnels: Tunnels[Tunnel] = Tunnels(parts.policy, parts.clock, self._caps.gone)
+        self.exchanges: Tunnels[Exchange] = Tunnels(parts.policy, parts.clock)
+        """Decrypted requests under way that concern generative AI."""
         self._front: TlsFront | None = None
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
         self._watch: Watch | None = None
         self._chore: asyncio.TimerHandle | None = None
         self._master: Master | None = None
@@ -88,9 +101,9 @@ class Proxy:
         await self._start_mitmproxy()
         self._watch = Watch()
         self._look_after(0)
-        self._watching = asyncio.create_task(self._tunnels.run())
+        self._watching = [asyncio.create_task(watched.run()) for watched in (self._tunnels, self.exchanges)]
         try:
-            for n, (host, port, leading) in enumerate(_listeners(self._settings)):
+            for n, (host, port, leading) in enumerate(listeners(self._settings)):
                 await self._listen(host, port, authority, leading, welcoming=n == 0)
             if listener := self._settings.listen.proxy_tls:
                 await self._listen_with_tls(listener)
@@ -101,14 +114,38 @@ class Proxy:
         gc.freeze()
         return authority
 
-    async def stop(self) -> None:
-        """Close the listeners, let connections end for a moment, then end them."""
+    async def drain(self, hurry: asyncio.Event) -> None:
+        """Take no more connections, and wait for those that run to end: for the limit, or until ``hurry`` is set."""
+        await self._close_listeners()
+        limit = self._settings.proxy_limits.drain.total_seconds()
+        if running := len(self._callers) + len(self._tunnels):
+            logger.warning("waiting %.0f s for %d connections to end: a second signal ends them now", limit, running)
+        waiting = [asyncio.create_task(self._ended()), asyncio.create_task(hurry.wait())]
+        await asyncio.wait(waiting, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
+
+    async def _ended(self) -> None:
+        """Wait for all connections; those that are only kept for a next request are not waited for."""
+        while self._callers or len(self._tunnels):
+            for caller in list(self._callers):
+                if caller.is_idle and caller.is_idle():
+                    caller.abort()
+            await asyncio.sleep(_LOOK)
+
+    async def _close_listeners(self) -> None:
         for instance in self._instances:
             if instance.is_running:
                 await instance.stop()
-        if self._watching:
-            self._watching.cancel()
-        await self._drain()
+        if self._front:
+            self._front.close()
+
+    async def stop(self) -> None:
+        """Close the listeners, let connections end for a moment, then end them."""
+        await self._close_listeners()
+        for task in self._watching:
+            task.cancel()
+        await self._end_all()
         if self._front:
             await self._front.stop()
         if self._chore:
@@ -121,7 +158,7 @@ class Proxy:
             await self._running
         self._instances, self._master, self._running = [], None, None
 
-    async def _drain(self) -> None:
+    async def _end_all(self) -> None:
         """Spliced tunnels are ended at once: nobody but the client can tell when one is done."""
         for tunnel in self._tunnels:
             tunnel.close()
@@ -134,8 +171,13 @@ class Proxy:
     def _look_after(self, seconds: int) -> None:
         """Once a second, end what has lasted too long."""
         loop = asyncio.get_running_loop()
+        now = loop.time()
+        before = now - self._settings.proxy_limits.opening.total_seconds()
         for caller in list(self._callers):
-            caller.expire(loop.time())
+            caller.expire(now)
+            if caller.is_late and caller.is_late(before):
+                self._metrics.proxy_limited.labels("opening").inc()
+                caller.abort()
         if seconds % INTERVAL == 0:
             for tunnel in self._tunnels:
                 tunnel.look()
@@ -153,7 +195,9 @@ class Proxy:
         master = Master(Options())
         self._manager = proxyserver.Proxyserver()
         # ours before the two whose choices they override
-        master.addons.add(self._manager, *self._parts.hooks(), next_layer.NextLayer(), tlsconfig.TlsConfig(), ready)
+        hooks = self._parts.hooks(exchanges=Exchanges(self._parts.teller, self.exchanges))
+        strictness = self._parts.strictness  # after who chooses layers
+        master.addons.add(self._manager, *hooks, next_layer.NextLayer(), strictness, tlsconfig.TlsConfig(), ready)
         # our listeners are not mitmproxy's to start: it would only log that one failed
         master.options.update(**mitmproxy_options(self._settings, self._parts.ca_folder), mode=[])
         self._master, self._running = master, asyncio.create_task(master.run())
@@ -166,7 +210,7 @@ class Proxy:
         try:
             await front.start()
         except OSError as error:
-            raise ProxyFault(_why_not(error, str(listener.address), listener.port)) from error
+            raise ProxyFault(why_not(error, str(listener.address), listener.port)) from error
         self._front = front
         host, port = front.address
         self._origins.protect([(ip_address(host), port)])
@@ -181,18 +225,19 @@ class Proxy:
     ) -> None:
         instance = GuardInstance.on((host, port), self._manager)
         assert self._watch  # noqa: S101 - narrows the type; it is opened before
-        instance.callers, instance.watch = self._callers, self._watch
+        instance.callers, instance.watch, instance.caps = self._callers, self._watch, self._caps
         instance.reuse_port, instance.leading = self._reuse_port, leading
         instance.signing_in, instance.is_proxy = self._parts.sign_in, welcoming
         gate = Gate(
             self._parts.teller, self._origins, instance.hand_over, self._watch, self._tunnels,
-            self._settings.trusted_parents, self._parts.pinned, self._parts.authentication,
+            self._caps.opened, self._settings.proxy_limits.opening.total_seconds(), self._settings.trusted_parents,
+            self._parts.pinned, self._parts.authentication,
         )  # fmt: skip
         instance.attend = gate.attend
         try:
             await instance.start()
         except OSError as error:
-            raise ProxyFault(_why_not(error, host, port)) from error
+            raise ProxyFault(why_not(error, host, port)) from error
         if welcoming:
             certificate = authority.certificate.encode()
             instance.attend = replace(gate, port=instance.listen_addrs[0][1], certificate=certificate).attend
@@ -221,24 +266,3 @@ def refuse_key_log() -> None:
     """Refuse to run where the keys of every connection would be written to a file; raises ProxyFault."""
     if os.environ.get("SSLKEYLOGFILE") or os.environ.get("MITMPROXY_SSLKEYLOGFILE"):
         raise ProxyFault("`SSLKEYLOGFILE` is set: it would write the keys of all traffic to a file; unset it")
-
-
-def _listeners(settings: Settings) -> Iterator[tuple[str, int, Leading | None]]:
-    listen = settings.listen
-    yield str(listen.proxy.address), listen.proxy.port, None
-    for address in (*listen.pages.addresses, *listen.pages.further):
-        yield str(address), listen.pages.http, None
-        yield str(address), listen.pages.https, None
-    if transparent := listen.transparent:
-        yield str(transparent.address), transparent.port, transparent.leading
-
-
-def _why_not(error: OSError, host: str, port: int) -> str:
-    remedy = {
-        errno.EADDRINUSE: f"another program listens there (`ss -ltnp 'sport = :{port}'` names it): "
-        "stop it, or choose another port under `listen`",
-        errno.EACCES: "ports below 1024 need a privilege: run as a service with CAP_NET_BIND_SERVICE, "
-        "or choose a higher port under `listen`",
-        errno.EADDRNOTAVAIL: "the address belongs to no interface of this host: correct it under `listen`",
-    }.get(error.errno or 0, (error.strerror or str(error)).lower())
-    return f"cannot listen on `{host}` port `{port}`: {remedy}"

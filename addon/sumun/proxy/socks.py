@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 
-from sumun.model.name import DomainName, InvalidName, IPAddress, parse_host, plain
+from sumun.model.name import DomainName, InvalidName, IPAddress, plain
 from sumun.proxy.destination import Destination
-from sumun.proxy.opening import Unreadable
+from sumun.proxy.opening import Unreadable, web_host
 
 VERSION = 5
 CHOSEN = bytes((VERSION, 0))
@@ -94,6 +94,6 @@ def _host(type_: int, octets: bytes) -> DomainName | IPAddress:
         return plain(IPv6Address(octets))
     try:
         text = octets[1:].decode()
-        return parse_host(f"[{text}]" if ":" in text else text)
+        return web_host(f"[{text}]" if ":" in text else text)
     except (InvalidName, UnicodeDecodeError) as error:
         raise Unreadable(str(error)) from None

@@ -52,10 +52,14 @@ class TlsFront:
             ssl_handshake_timeout=HANDSHAKE, reuse_port=self._reuse_port or None,
         )  # fmt: skip
 
-    async def stop(self) -> None:
-        """Listen no more, and end what is served."""
+    def close(self) -> None:
+        """Listen no more."""
         if self._server:
             self._server.close()
+
+    async def stop(self) -> None:
+        """Listen no more, and end what is served."""
+        self.close()
         for task in list(self._serving):
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,16 +11,17 @@ from urllib.parse import unquote
 
 from mitmproxy import http
 
+from sumun.content.dns_message import is_dns
 from sumun.content.llm_request import LlmRequest
-from sumun.model.name import DomainName, InvalidName, IPAddress, parse_host, plain
+from sumun.model.name import DomainName, InvalidName, IPAddress, plain
 from sumun.model.parents import forwarded, is_parent
 from sumun.model.request import UNKNOWN, AccessRequest
 from sumun.model.rule import IPNetwork
 from sumun.model.user import Identity
 from sumun.pages.render import Asked
-from sumun.proxy.opening import authority
+from sumun.proxy.hygiene import request_flaw
+from sumun.proxy.opening import authority, web_host
 
-_FORBIDDEN_OCTETS = re.compile(rb"[\x00\r\n]")
 TOLD = "sumun.client"
 """Key in a flow's metadata: the client's address, where a listed parent told it."""
 USER = "sumun.user"
@@ -37,6 +37,8 @@ class Problem(StrEnum):
     MISDIRECTED = "misdirected"
     """An HTTP/2 request for another host than that of its connection: it must come on one of its own."""
     MALFORMED = "malformed"
+    DNS_OVER_HTTPS = "dns_over_https"
+    """A question to a resolver, whose answers the sinkhole does not see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Authorities:
 
     hosts: tuple[DomainName | IPAddress, ...]
     problem: Problem | None = None
+    judged: DomainName | IPAddress | None = None
+    """The one that the request is for, where it is sound."""
 
 
 def client_address(flow: http.HTTPFlow) -> IPAddress:
@@ -74,7 +78,7 @@ def address(text: str) -> IPAddress:
 @lru_cache(maxsize=8192)
 def host(text: str) -> DomainName | IPAddress:
     """Read a host as mitmproxy holds it, an IPv6 address without brackets; raises InvalidName."""
-    return parse_host(f"[{text}]" if ":" in text and not text.startswith("[") else text)
+    return web_host(f"[{text}]" if ":" in text and not text.startswith("[") else text)
 
 
 def authorities(flow: http.HTTPFlow) -> Authorities:
@@ -95,7 +99,7 @@ def authorities(flow: http.HTTPFlow) -> Authorities:
         return Authorities(hosts, Problem.HOST_MISMATCH)
     if stated and carried and not _fits(stated[0], carried):
         return Authorities(hosts, Problem.MISDIRECTED if request.is_http2 else Problem.HOST_MISMATCH)
-    return Authorities(hosts)
+    return Authorities(hosts, judged=stated[0] if stated else carried[-1] if carried else None)
 
 
 def _carried(flow: http.HTTPFlow) -> tuple[DomainName | IPAddress, ...]:
@@ -104,7 +108,7 @@ def _carried(flow: http.HTTPFlow) -> tuple[DomainName | IPAddress, ...]:
     if opened_for := flow.server_conn.address:
         found.append(host(opened_for[0]))
     if server_name := flow.client_conn.sni:
-        found.append(parse_host(server_name))
+        found.append(web_host(server_name))
     return tuple(dict.fromkeys(found))
 
 
@@ -122,11 +126,9 @@ def _fits(stated: DomainName | IPAddress, carried: tuple[DomainName | IPAddress,
 
 
 def malformed(request: http.Request) -> bool:
-    """Whether a field has an octet that ends lines somewhere (RFC 9110, 5.5): mitmproxy would pass it on."""
-    fields = request.headers.fields
-    if any(_FORBIDDEN_OCTETS.search(name) or _FORBIDDEN_OCTETS.search(value) for name, value in fields):
-        return True
-    return bool(_FORBIDDEN_OCTETS.search(request.data.path)) or request.method.upper() == "PRI"
+    """Whether another server could read it in another way: mitmproxy would pass it on."""
+    data = request.data
+    return bool(request_flaw(data.method, data.path, data.headers.fields, is_http2=request.is_http2))
 
 
 def access_requests(
@@ -152,6 +154,12 @@ def access_requests(
         )
         for name in names or [None]
     ]
+
+
+def is_dns_over_https(request: http.Request) -> bool:
+    """Whether this asks a resolver."""
+    headers = request.headers
+    return is_dns(request.path, headers.get("content-type", ""), headers.get("accept", ""))
 
 
 def plain_path(path: str) -> str:
@@ -202,3 +210,11 @@ def declared_size(request: http.Request) -> int | None:
     if length.isdecimal() and length.isascii():
         return int(length[:18])
     return None if request.is_http2 and request.method not in ("GET", "HEAD", "OPTIONS") else 0
+
+
+def lies_about_length(request: http.Request) -> bool:
+    """Whether a whole HTTP/2 body is not as long as it was said to be (RFC 9113, 8.1.1): HTTP/1 would take the word."""
+    if not request.is_http2 or request.raw_content is None:
+        return False
+    length = str(len(request.raw_content))
+    return bool(request.headers.get("content-length", length) != length)

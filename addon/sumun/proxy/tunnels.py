@@ -1,4 +1,4 @@
-"""Connections that are spliced now, and whether they still may be: a grant that ends, ends its connections too."""
+"""What runs now, and whether it still may: a grant that ends, ends its connections too, and so does a new rule."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Protocol
 
 from sumun.policy.engine import Policy
-from sumun.proxy.relay import Tunnel
 
 logger = logging.getLogger(__name__)
 
@@ -21,31 +21,43 @@ _AT_ONCE = 200
 type StillAllowed = Callable[[], bool]
 
 
+class Closable(Protocol):
+    """A spliced connection, or a decrypted one with a request under way."""
+
+    def close(self) -> None:
+        """End it."""
+        ...
+
+
 @dataclass(slots=True)
-class Tunnels:
-    """What is spliced now; only those that concern generative AI are asked about again."""
+class Tunnels[T: Closable]:
+    """What runs now; only those that concern generative AI are asked about again."""
 
     policy: Callable[[], Policy]
     clock: Callable[[], datetime]
-    _all: set[Tunnel] = field(default_factory=set)
-    _asked: dict[Tunnel, tuple[StillAllowed, datetime | None]] = field(default_factory=dict)
+    gone: Callable[[str], None] | None = None
+    """Told of each that has ended: whose it was."""
+    _all: dict[T, str] = field(default_factory=dict)
+    _asked: dict[T, tuple[StillAllowed, datetime | None]] = field(default_factory=dict)
     _policy: Policy | None = None
 
-    def __iter__(self) -> Iterator[Tunnel]:
+    def __iter__(self) -> Iterator[T]:
         return iter(list(self._all))
 
     def __len__(self) -> int:
         return len(self._all)
 
-    def add(self, tunnel: Tunnel, still_allowed: StillAllowed | None, until: datetime | None) -> None:
+    def add(self, tunnel: T, still_allowed: StillAllowed | None, until: datetime | None, *, client: str = "") -> None:
         """Take a tunnel; ``until`` is when it has to be asked about though nothing else changes."""
-        self._all.add(tunnel)
+        self._all[tunnel] = client
         if still_allowed:
             self._asked[tunnel] = still_allowed, until
 
-    def discard(self, tunnel: Tunnel) -> None:
+    def discard(self, tunnel: T) -> None:
         """Forget a tunnel that has ended."""
-        self._all.discard(tunnel)
+        client = self._all.pop(tunnel, None)
+        if client is not None and self.gone:
+            self.gone(client)
         self._asked.pop(tunnel, None)
 
     async def run(self) -> None:
@@ -65,7 +77,7 @@ class Tunnels:
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
 
-    def _ask(self, tunnel: Tunnel) -> None:
+    def _ask(self, tunnel: T) -> None:
         asked = self._asked.get(tunnel)
         if asked is None:
             return

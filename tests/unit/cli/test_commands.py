@@ -248,3 +248,12 @@ def test_explain_does_not_call_a_shared_domain_nobodys() -> None:
     assert "undetermined, needs path" in said
     assert "depends on the path" in said
     assert "none in the catalogue" in sumun("explain", "127.0.0.3", "www.example.org").stdout
+
+
+def test_a_fingerprint_is_not_read_as_an_emoji() -> None:
+    """Guards `:CD:`, which rich takes for a compact disc."""
+    from sumun.cli.output import out
+
+    with out.capture() as printed:
+        out.print("SHA-256 A4:CD:13")
+    assert printed.get() == "SHA-256 A4:CD:13\n"

@@ -81,7 +81,7 @@ def test_a_port_taken_on_a_further_address_is_a_fault() -> None:
 version: 1
 listen: {pages: {http: 8090, categories: {llm-api: [192.0.2.2]}}, console: {address: 192.0.2.2, port: 8090}}
 segments: {a: {networks: [10.0.0.0/8]}}
-""") == ["/listen/pages/http: port 8090 on `192.0.2.2` is taken by `/listen/console/port`: choose another"]
+""") == ["/listen/console/port: port 8090 on `192.0.2.2` is taken by `/listen/pages/http`: choose another"]
 
 
 def test_segments_have_resolvers_of_their_own() -> None:

@@ -1,6 +1,7 @@
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -73,9 +74,8 @@ def test_what_was_not_seen_is_unknown() -> None:
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "GZIP", "identity", ""])
 def test_a_packed_body_is_read(encoding: str) -> None:
     plain = body(model="m")
-    packed = {"g": gzip.compress, "x": gzip.compress, "d": zlib.compress}.get(encoding[:1].lower(), lambda data: data)(
-        plain
-    )
+    pack: dict[str, Callable[[bytes], bytes]] = {"g": gzip.compress, "x": gzip.compress, "d": zlib.compress}
+    packed = pack.get(encoding[:1].lower(), bytes)(plain)
     assert from_whole("POST", "/", JSON, packed, encoding).model == "m"
 
 
@@ -87,7 +87,7 @@ def test_a_packed_body_is_read(encoding: str) -> None:
         pytest.param(gzip.compress(b"{}") + gzip.compress(b'{"model":"m"}'), "gzip", id="two members"),
         pytest.param(b"{}", "gzip", id="not packed"),
         pytest.param(b"{}", "br", id="not understood"),
-        pytest.param(gzip.compress(gzip.compress(b"{}")), "gzip, gzip", id="packed twice"),
+        pytest.param(gzip.compress(b"{}"), "gzip, gzip", id="packed once, and said to be twice"),
     ],
 )
 def test_what_cannot_be_unpacked_is_unknown(packed: bytes, encoding: str) -> None:

@@ -10,9 +10,7 @@ frames). Each connection has patience for so much of it, and gains some with eac
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
-from typing import Protocol as Port
 
 from sumun.sinkhole.https.fields import MAX_OCTETS, Field, FieldFault, FieldReader, well_formed
 from sumun.sinkhole.https.frames import (
@@ -40,6 +38,7 @@ from sumun.sinkhole.https.frames import (
     vet,
     without_priority,
 )
+from sumun.sinkhole.https.stream import Request, Stream, Wire
 
 MAX_STREAMS = 100
 """Requests of one connection at a time."""
@@ -50,44 +49,6 @@ _SMALL = 1_000
 """Octets; a client that widens its window by less does so for the sake of the frame."""
 _REMEMBERED = 256
 """Streams that were ended before the client had finished; what still comes on them is passed over."""
-
-
-class Wire(Port):
-    """What carries the octets."""
-
-    @property
-    def full(self) -> bool:
-        """Whether no more requests are to be taken up for now."""
-        ...
-
-    def send(self, octets: bytes) -> bool:
-        """Say something; False: it cannot be said any more."""
-        ...
-
-    def close(self) -> None:
-        """Send what is to be sent, and close."""
-        ...
-
-
-@dataclass(slots=True)
-class Request:
-    """What a client asked on one stream."""
-
-    stream: int
-    fields: dict[bytes, bytes]
-    every: list[Field]
-    body: bytes = b""
-
-
-@dataclass(slots=True)
-class _Stream:
-    request: Request
-    window: int
-    body: bytearray = field(default_factory=bytearray)
-    whole: bool = False
-    """Whether the client has said everything."""
-    unsent: bytes = b""
-    """Of the answer, for lack of window."""
 
 
 _OURS = ((MAX_CONCURRENT, MAX_STREAMS), (LIST_SIZE, MAX_OCTETS))
@@ -104,7 +65,7 @@ class Http2:
         self._held = b""
         self._preface = PREFACE
         self._fields = FieldReader()
-        self._streams: dict[int, _Stream] = {}
+        self._streams: dict[int, Stream] = {}
         self._ended: dict[int, None] = {}
         self._last = 0
         self._block: tuple[int, int, bytearray] | None = None
@@ -251,7 +212,7 @@ class Http2:
         else:
             raise Broken(Code.STREAM_CLOSED)
 
-    def _trailers(self, flags: int, stream: int, known: _Stream) -> None:
+    def _trailers(self, flags: int, stream: int, known: Stream) -> None:
         if known.whole:
             self._reset(stream, Code.STREAM_CLOSED)
         elif not flags & END_STREAM:
@@ -267,7 +228,7 @@ class Http2:
             self._refuse_stream(stream, whole, Code.PROTOCOL_ERROR)
         else:
             request = Request(stream, dict(fields), fields)
-            known = self._streams[stream] = _Stream(request, self._initial)
+            known = self._streams[stream] = Stream(request, self._initial)
             if whole:
                 self._whole(stream, known)
 
@@ -296,7 +257,7 @@ class Http2:
         if flags & END_STREAM or len(known.body) > self._max_body:
             self._whole(stream, known, ended=bool(flags & END_STREAM))
 
-    def _astray(self, stream: int, known: _Stream | None) -> None:
+    def _astray(self, stream: int, known: Stream | None) -> None:
         """Data on a stream that takes none."""
         if stream == 0 or (known is None and stream > self._last) or not stream & 1:
             raise Broken(Code.PROTOCOL_ERROR)
@@ -306,7 +267,7 @@ class Http2:
         elif stream not in self._ended:
             raise Broken(Code.STREAM_CLOSED)
 
-    def _whole(self, stream: int, known: _Stream, *, ended: bool = True) -> None:
+    def _whole(self, stream: int, known: Stream, *, ended: bool = True) -> None:
         """Ask what the request says, or refuses to be; too large a body is answered before its end."""
         known.whole = ended
         request = known.request

@@ -15,8 +15,8 @@ from sumun.sinkhole.handler import Handler
 from sumun.sinkhole.https.http1 import Http1
 from sumun.sinkhole.https.http1 import Request as Request1
 from sumun.sinkhole.https.http2 import Http2
-from sumun.sinkhole.https.http2 import Request as Request2
 from sumun.sinkhole.https.requests import MAX_QUERY, MEDIA_TYPE, METHODS, Requests, Status, freshness
+from sumun.sinkhole.https.stream import Request as Request2
 
 ALPN = ("h2", "http/1.1")
 _X_FORWARDED_FOR = b"x-forwarded-for"
@@ -114,7 +114,7 @@ class OverHttp1:
 
     def __init__(self, connection: Connection, service: Service) -> None:
         self._connection, self._service = connection, service
-        self._http = Http1(connection, self._on_request, max_body=MAX_QUERY, refusal=_refusal_fields)
+        self._http = Http1(connection, self._on_request, max_body=MAX_QUERY, refusal=self._refusing)
 
     def received(self, data: bytes) -> None:
         """Take up what came."""
@@ -132,13 +132,17 @@ class OverHttp1:
             request.method, request.target, request.field(b"content-type"), request.body
         )
         if isinstance(wire, int):
-            self._service.refused(wire)
-            self._http.respond(wire, _refusal_fields(wire))
+            self._http.respond(wire, self._refusing(wire))
             return
         self._connection.renew()
         client = self._service.client(self._connection.client, request.fields)
         self._connection.asked()
         self._service.handler.handle(wire, client, "doh", self._reply)
+
+    def _refusing(self, status: Status) -> list[Field]:
+        """Count it, and say what goes with it."""
+        self._service.refused(status)
+        return _refusal_fields(status)
 
     def _reply(self, reply: bytes | None) -> bool:
         if reply is None:

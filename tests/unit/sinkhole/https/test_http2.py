@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sumun.sinkhole.https.frames import END_HEADERS, END_STREAM, PADDED, PREFACE, PRIORITY, Code, Kind, frame
-from sumun.sinkhole.https.http2 import MAX_STREAMS, Http2, Request
+from sumun.sinkhole.https.http2 import MAX_STREAMS, Http2
+from sumun.sinkhole.https.stream import Request
 
 FIELDS = [(":method", "GET"), (":scheme", "https"), (":authority", "dns.example"), (":path", "/q")]
 POST = [(":method", "POST"), *FIELDS[1:], ("content-type", "application/dns-message")]
