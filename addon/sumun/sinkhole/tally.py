@@ -109,6 +109,7 @@ class Tally:
         self._durations = {source: metrics.dns_response_duration.labels(source.value) for source in Source}
         self._decision: Histogram = metrics.decision_duration.labels("dns")
         self._decided: list[float] = []
+        self._took: dict[Source, list[float]] = {source: [] for source in Source}
         self._due = False
         self._flushed = self._complained = -_COMPLAIN_EVERY
 
@@ -132,7 +133,7 @@ class Tally:
         kind = self.kind(answer, protocol)
         self._answered[kind] += 1
         if sent:
-            observe(self._durations[kind.source], seconds, 1)
+            self._took[kind.source].append(seconds)
         else:
             self._unsent[kind] += 1
 
@@ -284,6 +285,10 @@ class Tally:
     def _count(self) -> None:
         observe_all(self._decision, self._decided)
         self._decided.clear()
+        for source, amounts in self._took.items():
+            if amounts:
+                observe_all(self._durations[source], amounts)
+                amounts.clear()
         for (segment, protocol, type_), times in self._queries.items():
             self._metrics.dns_queries.labels(segment, protocol, type_).inc(times)
         for kind, times in self._answered.items():
