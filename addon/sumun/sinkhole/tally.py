@@ -283,12 +283,7 @@ class Tally:
             self._soon()
 
     def _count(self) -> None:
-        observe_all(self._decision, self._decided)
-        self._decided.clear()
-        for source, amounts in self._took.items():
-            if amounts:
-                observe_all(self._durations[source], amounts)
-                amounts.clear()
+        self._count_durations()
         for (segment, protocol, type_), times in self._queries.items():
             self._metrics.dns_queries.labels(segment, protocol, type_).inc(times)
         for kind, times in self._answered.items():
@@ -302,6 +297,14 @@ class Tally:
                 self._metrics.dns_responses.labels(segment, "DROPPED", Source.ERROR.value).inc(times)
         for counts in (self._queries, self._answered, self._unsent, self._dropped):
             counts.clear()
+
+    def _count_durations(self) -> None:
+        observe_all(self._decision, self._decided)
+        self._decided.clear()
+        for source, amounts in self._took.items():
+            if amounts:
+                observe_all(self._durations[source], amounts)
+                amounts.clear()
 
     def _log_some(self) -> None:
         attempts = []

@@ -15,16 +15,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [one + other for one in _ALPHABET for other in _ALPHABET]
 _RANDOM_BITS = 35
+_MILLISECOND = timedelta(milliseconds=1)
 NO_ID = "0000-0000-0000-0000"
 """Keeps the place of an id."""
 
 
 def new_id(at: datetime) -> str:
     """Make an id for an event of this instant."""
-    milliseconds = (at - _EPOCH) // timedelta(milliseconds=1)
+    milliseconds = (at - _EPOCH) // _MILLISECOND
     return _grouped(milliseconds << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS))
 
 
 def _grouped(number: int) -> str:
-    a, b, c, d, e, f, g, h = (_PAIRS[number >> shift & 1023] for shift in range(70, -1, -10))
-    return f"{a}{b}-{c}{d}-{e}{f}-{g}{h}"
+    """Written out, since each attempt that tells its id waits for one; a loop takes three times as long."""
+    high, low, pairs = number >> 40, number & (1 << 40) - 1, _PAIRS
+    return (
+        f"{pairs[high >> 30]}{pairs[high >> 20 & 1023]}-{pairs[high >> 10 & 1023]}{pairs[high & 1023]}-"
+        f"{pairs[low >> 30]}{pairs[low >> 20 & 1023]}-{pairs[low >> 10 & 1023]}{pairs[low & 1023]}"
+    )
