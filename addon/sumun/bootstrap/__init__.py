@@ -21,6 +21,7 @@ from sumun.bootstrap.commands import (
 from sumun.bootstrap.console import probe
 from sumun.bootstrap.role import CannotStart, Orders, Role, workers
 from sumun.bootstrap.serve import serve
+from sumun.bootstrap.warm import warm
 
 __all__ = [
     "CannotStart",
@@ -40,6 +41,7 @@ __all__ = [
     "serve",
     "settings_in_force",
     "vet_keys",
+    "warm",
     "with_updater",
     "workers",
 ]

@@ -1,4 +1,4 @@
-"""``sumun worker``: one process of one role, as the supervisor starts it."""
+"""``sumun zygote``: the process that workers of one role are forked from, and each of them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import gc
 import logging
 import os
 import signal
+import socket
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from sumun import bootstrap
+from sumun.cli.forking import Order, forked, show_as
 from sumun.cli.logs import log_to_terminal
 from sumun.cli.options import config_option
 from sumun.cli.output import COULD_NOT
@@ -27,22 +30,31 @@ log = logging.getLogger(__name__)
 
 @click.command(hidden=True)
 @click.argument("role", type=click.Choice([role.value for role in bootstrap.Role]))
-@click.argument("index", type=int)
-@click.option("--ready-fd", type=int, required=True)
-@click.option("--lifeline-fd", type=int, required=True)
+@click.option("--orders-fd", type=int, required=True)
 @config_option
-def worker(role: str, index: int, ready_fd: int, lifeline_fd: int, config: Path) -> None:
-    """Serve one role until told to stop (started by `sumun up`)."""
-    log_to_terminal(f"{role}-{index}")
-    os.set_inheritable(lifeline_fd, False)
+def zygote(role: str, orders_fd: int, config: Path) -> None:
+    """Fork workers of one role until the supervisor is gone (started by `sumun up`)."""
+    log_to_terminal(f"{role}-zygote")
+    with socket.socket(fileno=orders_fd) as orders:
+        orders.set_inheritable(False)
+        bootstrap.warm(bootstrap.Role(role), config)
+        order = forked(orders)
+    if order:
+        _work(bootstrap.Role(role), order, config)
+
+
+def _work(role: bootstrap.Role, order: Order, config: Path) -> None:
+    """Serve one role in this process until told to stop."""
+    show_as([sys.executable, "-m", "sumun", "worker", role, str(order.index), "--config", str(config)])
+    log_to_terminal(f"{role}-{order.index}")
     try:
-        asyncio.run(_serve(bootstrap.Role(role), index, ready_fd, lifeline_fd, config))
+        asyncio.run(_serve(role, order, config))
     except OperatorFault as error:
         log.critical("%s", error)
         raise SystemExit(COULD_NOT) from None
 
 
-async def _serve(role: bootstrap.Role, index: int, ready_fd: int, lifeline_fd: int, config: Path) -> None:
+async def _serve(role: bootstrap.Role, order: Order, config: Path) -> None:
     loop = asyncio.get_running_loop()
     orders = bootstrap.Orders()
     loop.add_signal_handler(signal.SIGTERM, _told, orders)
@@ -50,15 +62,15 @@ async def _serve(role: bootstrap.Role, index: int, ready_fd: int, lifeline_fd: i
     pulse = asyncio.Event()
 
     def orphaned() -> None:
-        loop.remove_reader(lifeline_fd)
+        loop.remove_reader(order.lifeline_fd)
         orders.stop.set()
 
-    loop.add_reader(lifeline_fd, orphaned)  # readable only at its end: the supervisor is gone
-    beating = asyncio.create_task(_beat(ready_fd, pulse))
+    loop.add_reader(order.lifeline_fd, orphaned)  # readable only at its end: the supervisor is gone
+    beating = asyncio.create_task(_beat(order.ready_fd, pulse))
     try:
-        await bootstrap.serve(role, index, config, orders=orders, on_ready=pulse.set)
+        await bootstrap.serve(role, order.index, config, orders=orders, on_ready=pulse.set)
     finally:
-        loop.remove_reader(lifeline_fd)
+        loop.remove_reader(order.lifeline_fd)
         beating.cancel()
 
 
