@@ -18,8 +18,13 @@ from sumun.loading.sources import LoadError, read_sources
 _MODULES = {
     Role.DNS: ("sumun.bootstrap.sinkhole", "sumun.sinkhole.server"),
     Role.PROXY: ("sumun.bootstrap.proxy", "sumun.proxy.server", "sumun.proxy.forms", "sumun.pages.render"),
-    Role.CONSOLE: ("sumun.bootstrap.console", "sumun.console.console", "sumun.console.grants"),
-}
+    Role.CONSOLE: (
+        "sumun.bootstrap.console", "sumun.console.console", "sumun.console.grants",
+        "uvicorn.lifespan.off", "uvicorn.protocols.http.h11_impl",
+    ),
+}  # fmt: skip
+_ALL = ("concurrent.futures.thread", "sqlalchemy.dialects.sqlite")
+"""What is otherwise imported in passing, when the first thread is wanted or the store is opened."""
 
 
 def warm(role: Role, config: Path) -> None:
@@ -27,7 +32,7 @@ def warm(role: Role, config: Path) -> None:
 
     Faults of the files are for whoever serves to report.
     """
-    for name in _MODULES[role]:
+    for name in (*_MODULES[role], *_ALL):
         import_module(name)
     with suppress(ConfigError, LoadError):
         sources = read_sources(config)

@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 _PR_SET_CHILD_SUBREAPER = 36
+_LATER = 0.1
+"""Seconds after which one that another waits for has been taken."""
 
 
 @dataclass(eq=False)
@@ -87,6 +89,7 @@ class Children:
             yield self._others
         finally:
             self._expected -= 1
+            self._look()
 
     def _look(self) -> None:
         for child in list(self._living.values()):
@@ -101,5 +104,6 @@ class Children:
         with suppress(ChildProcessError):
             while found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 if found.si_pid in self._others:
-                    return  # whoever waits for it will; the next signal is soon enough for one behind it
+                    asyncio.get_running_loop().call_later(_LATER, self._look)
+                    return  # whoever waits for it will take it first
                 os.waitpid(found.si_pid, 0)
