@@ -204,7 +204,7 @@ def test_killed_processes_come_back_and_no_counter_goes_back(filter_: Filter) ->
     await_ready(filter_)
     after = filter_.running.decisions()
     assert all(after[key] >= count for key, count in before.items())
-    await_that(lambda: (len(zygotes(supervisor)), len(workers(supervisor))) == (3, 5))
+    await_that(lambda: (len(zygotes(supervisor)), len(workers(supervisor))) == (4, 5))
     assert not set(children(supervisor)) & set(killed), "nobody is left unburied"
     assert address(filter_.ask(MILITARY, "chat.deepseek.com")) == "127.0.0.1"
 
@@ -249,7 +249,7 @@ def test_a_killed_worker_answers_again_without_a_new_interpreter(filter_: Filter
     await_ready(filter_)
     assert address(filter_.ask(MILITARY, "chat.deepseek.com")) == "127.0.0.1"
     assert zygotes(supervisor) == before
-    assert not any(flags(pid) & only_forked for pid in before)
+    assert [bool(flags(pid) & only_forked) for pid in before].count(False) == 1, "the first zygote, and nobody else"
 
 
 def test_workers_outlive_the_zygotes_that_made_them(filter_: Filter) -> None:
@@ -259,7 +259,7 @@ def test_workers_outlive_the_zygotes_that_made_them(filter_: Filter) -> None:
         assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
         assert len(list(Path(f"/proc/{pid}/fd").iterdir())) == 4, "the standard ones and its orders"
         os.kill(pid, signal.SIGKILL)
-    await_that(lambda: len(zygotes(supervisor)) == 3 and not set(zygotes(supervisor)) & set(before))
+    await_that(lambda: len(zygotes(supervisor)) == 4 and not set(zygotes(supervisor)) & set(before))
     assert workers(supervisor) == serving
     assert address(filter_.ask(MILITARY, "chat.deepseek.com")) == "127.0.0.1"
 

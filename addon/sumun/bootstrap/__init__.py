@@ -21,7 +21,7 @@ from sumun.bootstrap.commands import (
 from sumun.bootstrap.console import probe
 from sumun.bootstrap.role import CannotStart, Orders, Role, workers
 from sumun.bootstrap.serve import serve
-from sumun.bootstrap.warm import warm
+from sumun.bootstrap.warm import warm, warm_role
 
 __all__ = [
     "CannotStart",
@@ -42,6 +42,7 @@ __all__ = [
     "settings_in_force",
     "vet_keys",
     "warm",
+    "warm_role",
     "with_updater",
     "workers",
 ]

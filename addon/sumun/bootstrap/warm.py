@@ -1,4 +1,4 @@
-"""What processes of a role have in common, loaded before they part."""
+"""What processes have in common, loaded before they part."""
 
 from __future__ import annotations
 
@@ -27,15 +27,26 @@ _ALL = ("concurrent.futures.thread", "sqlalchemy.dialects.sqlite")
 """What is otherwise imported in passing, when the first thread is wanted or the store is opened."""
 
 
-def warm(role: Role, config: Path) -> None:
-    """Import what serves this role and read the files once: what they say is forgotten, what was parsed remembered.
+def warm(config: Path) -> None:
+    """Import what all roles need and read the files once: what they say is forgotten, what was parsed remembered.
 
     Faults of the files are for whoever serves to report.
     """
-    for name in (*_MODULES[role], *_ALL):
+    for name in _ALL:
         import_module(name)
     with suppress(ConfigError, LoadError):
         sources = read_sources(config)
         build(sources, at=now(), compile_lists=shared(state_folder(sources.config)))
+    _settle()
+
+
+def warm_role(role: Role) -> None:
+    """Import what serves this role besides."""
+    for name in _MODULES[role]:
+        import_module(name)
+    _settle()
+
+
+def _settle() -> None:
     gc.collect()
     gc.freeze()  # looking through it for garbage would copy it into every process

@@ -1,10 +1,11 @@
-"""The zygote's own side: fork a worker for each order, and tell the supervisor its id.
+"""A zygote's own side: fork a process for each order, and tell the supervisor its id.
 
-A worker is forked twice over, so that its parent ends at once and the supervisor takes it for its own (``child``). It
-goes to work only once its id is with the supervisor: whoever dies in between, no worker serves that nobody knows of.
+That is a worker, or the zygote of a role: those have one before them that has loaded what all roles need. A process is
+forked twice over, so that its parent ends at once and the supervisor takes it for its own (``child``). It goes to work
+only once its id is with the supervisor: whoever dies in between, none serves that nobody knows of.
 
 Nothing may run beside the forking thread, and no event loop: a fork copies locks that other threads hold, and nobody
-to release them. What a worker must not share with its brothers it makes after the fork: sockets, loops, secrets
+to release them. What a process must not share with its brothers it makes after the fork: sockets, loops, secrets
 (``random`` seeds itself anew, ``secrets`` asks the kernel each time).
 """
 
@@ -15,6 +16,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -29,17 +31,16 @@ _ARG_START = 45
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a worker is told when it begins."""
+    """What a forked process is told when it begins."""
 
-    index: int
-    ready_fd: int
-    """Where it says that it serves, and beats."""
-    lifeline_fd: int
-    """Readable when the supervisor is gone."""
+    name: str
+    """Which it is: a zygote's role, a worker's index."""
+    files: tuple[int, ...]
+    """Descriptors that are its own."""
 
 
 def forked(orders: socket.socket) -> Order | None:
-    """Fork a worker for each order; returns in each worker with its order, in the zygote with None at the end.
+    """Fork for each order; returns in each new process with its order, in the zygote with None at the end.
 
     The end is the supervisor's, whose signals alone count: those that a service manager or a terminal sends to every
     process are ignored here. Raises RuntimeError if there are other threads.
@@ -47,37 +48,44 @@ def forked(orders: socket.socket) -> Order | None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     while True:
-        if (threads := len(list(Path("/proc/self/task").iterdir()))) != 1:
+        if (threads := _threads()) != 1:
             raise RuntimeError(f"{threads} threads run here: workers can be forked from a single one only")
         message, files, _flags, _address = socket.recv_fds(orders, _AT_MOST, 2, socket.MSG_CMSG_CLOEXEC)
         if not message:
             return None
-        ready, lifeline = files
         try:
-            if _is_worker(orders):
-                return Order(int(message), ready, lifeline)
+            if _is_forked(orders):
+                return Order(message.decode(), tuple(files))
         except OSError:
             return None  # the supervisor is gone
-        os.close(ready)
-        os.close(lifeline)
+        for descriptor in files:
+            os.close(descriptor)
 
 
-def _is_worker(orders: socket.socket) -> bool:
-    """Fork: whether this is the worker. Raises OSError if the supervisor is gone."""
-    zygotes, workers = socket.socketpair(type=socket.SOCK_SEQPACKET)
+def _threads() -> int:
+    """Those of extension modules, too, where the kernel tells of them."""
+    try:
+        return len(list(Path("/proc/self/task").iterdir()))
+    except OSError:
+        return threading.active_count()
+
+
+def _is_forked(orders: socket.socket) -> bool:
+    """Fork: whether this is the new process. Raises OSError if the supervisor is gone."""
+    ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
     if not (between := _fork()):
-        zygotes.close()
+        ours.close()
         orders.close()
-        _begin(workers)
+        _begin(theirs)
         return True
-    workers.close()
-    with zygotes:
-        pid = zygotes.recv(_AT_MOST) if between > 0 else b""
+    theirs.close()
+    with ours:
+        pid = ours.recv(_AT_MOST) if between > 0 else b""
         if between > 0:
             os.waitpid(between, 0)  # from now on its child is the supervisor's
         orders.send(pid or b"0")
         with suppress(OSError):  # it has ended already, which the supervisor sees
-            zygotes.send(b"begin")
+            ours.send(b"begin")
     return False
 
 
@@ -86,14 +94,14 @@ def _fork() -> int:
     try:
         return os.fork()
     except OSError as why:
-        sys.stderr.write(f"a worker could not be forked: {why.strerror}\n")
+        sys.stderr.write(f"a process could not be forked: {why.strerror}\n")
         return -1
 
 
 def _begin(zygote: socket.socket) -> None:
-    """Become a worker: returns in it alone, once it is known."""
+    """Become a process of its own: returns in it alone, once it is known."""
     if _fork():
-        os._exit(0)  # the one between, or there is no worker, which the end of its socket tells
+        os._exit(0)  # the one between; if there was no room for another, the end of its socket tells
     try:
         os.setsid()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -108,7 +116,7 @@ def _begin(zygote: socket.socket) -> None:
 
 
 def _give_up() -> NoReturn:
-    os._exit(1)  # nobody waits for this worker, and nothing of the zygote's is its own to clean up
+    os._exit(1)  # nobody waits for this one, and nothing of the zygote's is its own to clean up
 
 
 def show_as(words: Sequence[str]) -> None:

@@ -100,8 +100,9 @@ class Supervisor:
             loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._pass_on, signal.SIGHUP)
         children = Children()
-        self._zygotes = {care.role: Zygote(care.role, self._config, children) for care in self._roles}
-        zygotes = [asyncio.create_task(zygote.keep()) for zygote in self._zygotes.values()]
+        first = Zygote.first(self._config, children)
+        self._zygotes = {care.role: first.of(care.role) for care in self._roles}
+        zygotes = [asyncio.create_task(zygote.keep()) for zygote in (first, *self._zygotes.values())]
         keepers = [asyncio.create_task(self._keep(care, index)) for care in self._roles for index in range(care.count)]
         announcer = asyncio.create_task(self._announce(on_ready))
         stop = asyncio.create_task(self._stopping.wait())
@@ -112,7 +113,7 @@ class Supervisor:
                 task.cancel()
             if not self._stopping.is_set():
                 self._stop()
-            await asyncio.gather(*(zygote.dismiss() for zygote in self._zygotes.values()))
+            await asyncio.gather(*(zygote.dismiss() for zygote in (first, *self._zygotes.values())))
             results = await asyncio.gather(*keepers, *self._retiring, return_exceptions=True)
             os.close(self._lifeline_write)
         for failure in results:
@@ -214,7 +215,7 @@ class Supervisor:
     async def _start(self, care: Care, index: int) -> Worker:
         """Start a process and wait until it serves, ends, or has taken too long and is killed."""
         ready_read, ready_write = os.pipe()
-        process = await self._zygotes[care.role].fork(index, [ready_write, self._lifeline_read])
+        process = await self._zygotes[care.role].fork(str(index), [ready_write, self._lifeline_read])
         os.close(ready_write)
         worker = Worker(f"{care.role}-{index}", process)
         self._workers.add(worker)

@@ -1,4 +1,4 @@
-"""``sumun zygote``: the process that workers of one role are forked from, and each of them."""
+"""``sumun zygote``: the process that zygotes of roles are forked from, and from them workers."""
 
 from __future__ import annotations
 
@@ -29,32 +29,43 @@ log = logging.getLogger(__name__)
 
 
 @click.command(hidden=True)
-@click.argument("role", type=click.Choice([role.value for role in bootstrap.Role]))
 @click.option("--orders-fd", type=int, required=True)
 @config_option
-def zygote(role: str, orders_fd: int, config: Path) -> None:
-    """Fork workers of one role until the supervisor is gone (started by `sumun up`)."""
-    log_to_terminal(f"{role}-zygote")
+def zygote(orders_fd: int, config: Path) -> None:
+    """Fork zygotes for roles, and those workers, until the supervisor is gone (started by `sumun up`)."""
+    log_to_terminal("zygote")
+    bootstrap.warm(config)
+    if order := _forked(orders_fd):
+        role = bootstrap.Role(order.name)
+        _show("zygote", role, config=config)
+        log_to_terminal(f"{role}-zygote")
+        bootstrap.warm_role(role)
+        if order := _forked(*order.files):
+            _work(role, int(order.name), *order.files, config=config)
+
+
+def _forked(orders_fd: int) -> Order | None:
     with socket.socket(fileno=orders_fd) as orders:
         orders.set_inheritable(False)
-        bootstrap.warm(bootstrap.Role(role), config)
-        order = forked(orders)
-    if order:
-        _work(bootstrap.Role(role), order, config)
+        return forked(orders)
 
 
-def _work(role: bootstrap.Role, order: Order, config: Path) -> None:
+def _show(*words: str, config: Path) -> None:
+    show_as([sys.executable, "-m", "sumun", *words, "--config", str(config)])
+
+
+def _work(role: bootstrap.Role, index: int, ready_fd: int, lifeline_fd: int, *, config: Path) -> None:
     """Serve one role in this process until told to stop."""
-    show_as([sys.executable, "-m", "sumun", "worker", role, str(order.index), "--config", str(config)])
-    log_to_terminal(f"{role}-{order.index}")
+    _show("worker", role, str(index), config=config)
+    log_to_terminal(f"{role}-{index}")
     try:
-        asyncio.run(_serve(role, order, config))
+        asyncio.run(_serve(role, index, ready_fd, lifeline_fd, config))
     except OperatorFault as error:
         log.critical("%s", error)
         raise SystemExit(COULD_NOT) from None
 
 
-async def _serve(role: bootstrap.Role, order: Order, config: Path) -> None:
+async def _serve(role: bootstrap.Role, index: int, ready_fd: int, lifeline_fd: int, config: Path) -> None:
     loop = asyncio.get_running_loop()
     orders = bootstrap.Orders()
     loop.add_signal_handler(signal.SIGTERM, _told, orders)
@@ -62,15 +73,15 @@ async def _serve(role: bootstrap.Role, order: Order, config: Path) -> None:
     pulse = asyncio.Event()
 
     def orphaned() -> None:
-        loop.remove_reader(order.lifeline_fd)
+        loop.remove_reader(lifeline_fd)
         orders.stop.set()
 
-    loop.add_reader(order.lifeline_fd, orphaned)  # readable only at its end: the supervisor is gone
-    beating = asyncio.create_task(_beat(order.ready_fd, pulse))
+    loop.add_reader(lifeline_fd, orphaned)  # readable only at its end: the supervisor is gone
+    beating = asyncio.create_task(_beat(ready_fd, pulse))
     try:
-        await bootstrap.serve(role, order.index, config, orders=orders, on_ready=pulse.set)
+        await bootstrap.serve(role, index, config, orders=orders, on_ready=pulse.set)
     finally:
-        loop.remove_reader(order.lifeline_fd)
+        loop.remove_reader(lifeline_fd)
         beating.cancel()
 
 

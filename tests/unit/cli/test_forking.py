@@ -21,16 +21,17 @@ random.seed(7)
 with socket.socket(fileno=int(sys.argv[1])) as orders:
     order = forked(orders)
 if order:
-    show_as(["sumun", "worker", str(order.index)])
+    ready, lifeline = order.files
+    show_as(["sumun", "worker", order.name])
     told = {
-        "index": order.index, "session": os.getsid(0) == os.getpid(), "drawn": random.random(),
+        "index": int(order.name), "session": os.getsid(0) == os.getpid(), "drawn": random.random(),
         "files": sorted(int(path.name) for path in Path("/proc/self/fd").iterdir()),
         "shown": Path("/proc/self/cmdline").read_bytes().rstrip(b"\\0").decode().split("\\0"),
         "ends": signal.getsignal(signal.SIGTERM) is signal.SIG_DFL,
-        "given": [0, 1, 2, order.ready_fd, order.lifeline_fd],
+        "given": [0, 1, 2, ready, lifeline],
     }
-    os.write(order.ready_fd, json.dumps(told).encode())
-    os.read(order.lifeline_fd, 1)
+    os.write(ready, json.dumps(told).encode())
+    os.read(lifeline, 1)
     sys.exit(7)
 """
 
