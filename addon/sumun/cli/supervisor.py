@@ -30,6 +30,8 @@ _LOOK = 2.0
 """Seconds between two looks at the health of a worker."""
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 5.0
 """Seconds between restarts of a worker that keeps dying, doubling from one to the other."""
+_SERVED_DELAY = 0.5
+"""The longest for one that has served: another may serve as well, and costs little to start."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -142,9 +144,9 @@ class Supervisor:
                 continue
             if asyncio.get_running_loop().time() - began > _LONGEST_DELAY * 2:
                 delay = 0.0  # it served for long: what killed it does not wait for it
-            status = worker.process.returncode
-            log.error("%s ended with status %s: starting it again in %.1f s", worker.name, status, delay)
-            await self._pause(delay)
+            status, wait = worker.process.returncode, min(delay, _SERVED_DELAY) if worker.ready.is_set() else delay
+            log.error("%s ended with status %s: starting it again in %.1f s", worker.name, status, wait)
+            await self._pause(wait)
             delay = min(max(delay * 2, _FIRST_DELAY), _LONGEST_DELAY)
             if not self._stopping.is_set():
                 worker = await self._start(care, index)
