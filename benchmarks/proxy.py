@@ -89,10 +89,12 @@ class Bench:
         command[1], command[4] = "idle", str(p.IDLE_TUNNELS)
         loading = subprocess.Popen(p.on_core(1, command), stdout=subprocess.PIPE, text=True)
         time.sleep(4)
-        peer.rates["idle"] = [(p.resident(peer.pid) - before) / 1e6]
-        said, _ = loading.communicate()
-        if int(said.split()[0]) != p.IDLE_TUNNELS:
-            print(f"{peer.name}: only {said.split()[0]} of {p.IDLE_TUNNELS} idle tunnels were opened", file=sys.stderr)
+        more = (p.resident(peer.pid) - before) / 1e6
+        opened = int(loading.communicate()[0].split()[0])
+        if opened == p.IDLE_TUNNELS:
+            peer.rates["idle"] = [more]
+        else:
+            print(f"{peer.name}: only {opened} of {p.IDLE_TUNNELS} idle tunnels were opened", file=sys.stderr)
 
 
 def start(bench: Bench, open_: ExitStack) -> list[Case]:

@@ -58,6 +58,7 @@ def report(cases: list[Case], how: str) -> str:
         lines += [
             f"| {title} | {_rate(ours, 'idle'):.1f} | {peer.name} | {_rate(peer, 'idle'):.1f} | | | at most 30 |"
             for peer in others
+            if "idle" in peer.rates
         ]
     return "\n".join([*lines, "", _READING.format(page=page)])
 

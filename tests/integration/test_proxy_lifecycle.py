@@ -144,7 +144,7 @@ def test_mitmdump_loads_it(tmp_path: Path) -> None:
         output = process.stdout
         assert output
         try:
-            async with origin.serving(), asyncio.timeout(30):
+            async with origin.serving(), asyncio.timeout(90):
                 said = b""
                 while b"listening" not in said:
                     line = await output.readline()

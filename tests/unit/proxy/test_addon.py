@@ -84,7 +84,7 @@ def test_what_cannot_even_be_attributed_is_closed() -> None:
 
 @pytest.mark.parametrize("mode", list(FailMode))
 def test_a_connect_and_its_tls_end_as_the_segment_says(mode: FailMode) -> None:
-    made, data, point = flow(), opening(), addon(mode)
+    made, data, point = flow(), opening(), addon(mode).connections
     made.request.port = 443
     asyncio.run(point.http_connect(made))
     assert made.response.status_code == (403 if mode is FailMode.CLOSED else 200)
@@ -98,7 +98,7 @@ def test_a_connect_and_its_tls_end_as_the_segment_says(mode: FailMode) -> None:
 
 
 def test_a_hello_that_cannot_be_read_is_refused_in_every_segment() -> None:
-    data, point = opening(b"a b"), addon(FailMode.OPEN)
+    data, point = opening(b"a b"), addon(FailMode.OPEN).connections
     point.tls_clienthello(data)
     with pytest.raises(AddonHalt):
         point.tls_start_client(data)

@@ -5,6 +5,7 @@ import asyncio
 import dns.rcode
 import pytest
 
+from sumun.model.listed import Entry
 from sumun.model.service import Pattern
 from sumun.policy.canaries import canary
 from sumun.sinkhole.handler import Handler
@@ -61,7 +62,7 @@ def test_a_rule_that_names_the_name_wins() -> None:
 def test_a_block_is_no_way_to_say_yes() -> None:
     """To a browser any address is an invitation; the lists of ways round carry these names, too."""
     rules = [rule("no", "block", lists=["dns-bypass"])]
-    listed = policy(segment("office", "10.0.0.0/8", rules=rules), lists={"dns-bypass": [Pattern(NAMES[0])]})
+    listed = policy(segment("office", "10.0.0.0/8", rules=rules), lists={"dns-bypass": [Entry(Pattern(NAMES[0]))]})
     wire = query(NAMES[0])
     assert answered(wire, ask(responder(listed), wire)).rcode() == dns.rcode.NXDOMAIN
 
@@ -84,7 +85,7 @@ def test_every_hit_counts_and_none_is_an_event() -> None:
     asyncio.run(main())
 
 
-LISTED = {"dns-bypass": [Pattern("resolver.example")], "tunnels": [Pattern("vpn.example")]}
+LISTED = {"dns-bypass": [Entry(Pattern("resolver.example"))], "tunnels": [Entry(Pattern("vpn.example"))]}
 
 
 @pytest.mark.parametrize(("name", "technique"), [("a.resolver.example", "encrypted_dns"), ("vpn.example", "vpn")])

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sumun.model.grant import Grant, GrantKind
+from sumun.model.listed import Entry
 from sumun.model.name import DomainName
 from sumun.model.request import AccessRequest
 from sumun.model.schedule import Schedule
@@ -34,7 +35,7 @@ def compiled(*kinds: str) -> Policy:
     rules = [each for kind in kinds for each in RULES[kind]]
     return policy(
         segment("office", "10.0.0.0/8", rules=rules), segment("open", "10.9.0.0/16"),
-        services=[DEEPSEEK, CHATGPT, SEARCH], lists={"tunnels": [Pattern("vpn.example")]},
+        services=[DEEPSEEK, CHATGPT, SEARCH], lists={"tunnels": [Entry(Pattern("vpn.example"))]},
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def test_a_message_grows_to_a_whole_number_of_blocks(names: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "wire", [b"", bytes(12), query("www.example.test"), query("www.example.test", use_edns=0)[:-1]]
+    "wire", [b"", bytes(12), query("www.example.test", id=7), query("www.example.test", id=7, use_edns=0)[:-1]]
 )
 def test_without_a_place_for_it_a_message_stays_as_it_is(wire: bytes) -> None:
     assert padded(wire) == wire

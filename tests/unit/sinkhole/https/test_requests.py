@@ -13,7 +13,7 @@ from sumun.sinkhole.https.requests import MAX_QUERY, MEDIA_TYPE, Requests, decod
 from tests.unit.sinkhole.asking import query
 
 IT = Requests("/dns-query")
-WIRE = query("www.example.test")
+WIRE = query("www.example.test", id=0x5AA5)
 TEXT = urlsafe_b64encode(WIRE).rstrip(b"=")
 
 
@@ -60,7 +60,7 @@ def test_whatever_is_written_is_read_or_refused(text: bytes) -> None:
 
 
 def reply(rcode: int = 0, *, answer: tuple[str, ...] = (), authority: tuple[str, ...] = ()) -> bytes:
-    message = dns.message.make_response(dns.message.make_query("www.example.test", "A"))
+    message = dns.message.make_response(dns.message.make_query("www.example.test", "A", id=7))
     message.set_rcode(dns.rcode.Rcode.make(rcode))
     message.answer = [dns.rrset.from_text(*line.split(maxsplit=4)) for line in answer]
     message.authority = [dns.rrset.from_text(*line.split(maxsplit=4)) for line in authority]
