@@ -112,25 +112,28 @@ class Zygote:
     async def dismiss(self) -> None:
         """End the process at once: it holds nothing, and forks no more."""
         self._dismissed = True
-        if self._process and self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
-        async with self._alone:  # whoever still asks learns of it
+        await self._end()
+        async with self._alone:  # whoever still asks has learnt of it
+            await self._end()  # one that was just being started
             if self._orders:
                 self._orders.close()
 
+    async def _end(self) -> None:
+        if self._process:
+            if self._process.returncode is None:
+                self._process.kill()
+            await self._process.wait()
+
     async def _ask(self, name: str, files: Sequence[int]) -> int:
         """The id of a new process, or nought; what does not answer is ended."""
-        process, orders = await self._running()
+        _, orders = await self._running()
         try:
             socket.send_fds(orders, [name.encode()], files)
             answer = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(orders, 32), _PATIENCE)
         except OSError:  # a time-out is one
             answer = b""
         if not answer:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
+            await self._end()
         return int(answer or 0)
 
     async def _running(self) -> tuple[Process, socket.socket]:
