@@ -8,7 +8,7 @@ import dns.edns
 import dns.message
 import pytest
 
-from sumun.sinkhole.outcome import Answer
+from sumun.sinkhole.outcome import Answer, Protocol
 from sumun.sinkhole.padding import BLOCK, padded
 from tests.support.builders import NOON, three_segments
 from tests.unit.sinkhole.asking import query, responder
@@ -34,19 +34,14 @@ def test_without_a_place_for_it_a_message_stays_as_it_is(wire: bytes) -> None:
 
 
 @pytest.mark.parametrize(("protocol", "encrypted"), [("udp", False), ("tcp", False), ("dot", True), ("doh", True)])
-def test_answers_are_padded_where_that_hides_something(protocol: str, encrypted: bool) -> None:
+def test_answers_are_padded_where_that_hides_something(protocol: Protocol, encrypted: bool) -> None:
     policy = three_segments()
     it = responder(policy)
-    wire = query("chat.deepseek.com", use_edns=0, options=[PADDING])
+    wire, client = query("chat.deepseek.com", use_edns=0, options=[PADDING]), ip_address("127.0.0.3")
     for _ in range(2):  # the second is a ready one
-        answer = it.ready(wire, ip_address("127.0.0.3"), protocol, at=NOON) or it.on_query(  # type: ignore[arg-type]
-            wire,
-            ip_address("127.0.0.3"),
-            protocol,  # type: ignore[arg-type]  # parameters are texts
-            at=NOON,
-        )
+        answer = it.ready(wire, client, protocol, at=NOON) or it.on_query(wire, client, protocol, at=NOON)
         assert isinstance(answer, Answer)
         assert ((len(answer.body) + 2) % BLOCK == 0) is encrypted
         options = dns.message.from_wire(wire[:2] + answer.body).options
         assert any(option.otype == dns.edns.OptionType.PADDING for option in options) is encrypted
-    assert it.ready(wire, ip_address("127.0.0.3"), protocol, at=NOON)  # type: ignore[arg-type]  # as above
+    assert it.ready(wire, client, protocol, at=NOON)
