@@ -35,8 +35,10 @@ class Batch:
             return answer.body
         return answer.telling(self._handler.incident(self._packed, answer, self.at, self._protocol))
 
-    def close(self) -> None:
-        """Count what was given."""
-        if self._answered:
-            seconds = time.perf_counter() - self._start
-            self._handler.answered(self._answered, (), self.at, seconds, self._protocol)
+    def close(self) -> bool:
+        """Count what was given; whether anything was."""
+        if not self._answered:
+            return False
+        seconds = time.perf_counter() - self._start
+        self._handler.answered(self._answered, (), self.at, seconds, self._protocol)
+        return True

@@ -90,6 +90,8 @@ class Connection(asyncio.BufferedProtocol):
         """When it ends, unless a whole question comes, or unread answers are read."""
         self.open = 0
         """Questions that are being answered."""
+        self.full = False
+        """Whether no more questions are to be taken up for now."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Serve, if there is room."""
@@ -155,14 +157,10 @@ class Connection(asyncio.BufferedProtocol):
         """A whole question came."""
         self.deadline = self._loop.time() + self._host.idle
 
-    @property
-    def full(self) -> bool:
-        """Whether no more questions are to be taken up for now."""
-        return self.open >= self._host.max_open
-
     def asked(self) -> None:
         """A question is on its way to an answer."""
         self.open += 1
+        self.full = self.open >= self._host.max_open
         if self.full:
             self._transport.pause_reading()
 
@@ -170,6 +168,7 @@ class Connection(asyncio.BufferedProtocol):
         """One of those is answered, or never will be."""
         was_full = self.full
         self.open -= 1
+        self.full = self.open >= self._host.max_open
         if was_full and not self._closing and self._session:
             self._session.proceed()
             self._read_on()

@@ -32,9 +32,22 @@ class FieldReader:
 
     def __init__(self) -> None:
         self._decoder = Decoder(max_header_list_size=MAX_OCTETS)
+        self._around: tuple[bytes, bytes] | None = None
+        """What stood before and after the text of the path in the block that was read last, if all else was indexed.
+
+        INVARIANT: the tables have not changed since, so what is around the next path means the same.
+        """
+
+    def path(self, block: bytes) -> bytes | None:
+        """The path, where all other fields are those of the block that was ``read`` last; None: it has to be read."""
+        if self._around is None or not block.startswith(self._around[0]):
+            return None
+        found = _literal(block, len(self._around[0]))
+        return found[0] if found and block[found[1] :] == self._around[1] else None
 
     def read(self, block: bytes) -> list[Field]:
         """The fields in order; raises FieldFault."""
+        self._around = None
         fields = self._quickly(block)
         if fields is not None:
             return fields
@@ -49,25 +62,26 @@ class FieldReader:
             return None
         dynamic = self._decoder.header_table.dynamic_entries
         fields: list[Field] = []
+        texts: list[tuple[bytes, int, int]] = []
         at, end = 0, len(block)
         while at < end:
             octet = block[at]
             index = octet & 0x7F if octet & 0x80 else octet & 0x0F
             if index == 0 or (octet < 0x80 and (octet >= 0x20 or index == 0x0F)) or index == 0x7F:
                 return None
-            if index < 62:
-                found = _STATIC[index]
-            elif index - 62 < len(dynamic):
-                found = dynamic[index - 62]
-            else:
+            if index - 62 >= len(dynamic):
                 return None
+            found = _STATIC[index] if index < 62 else dynamic[index - 62]
             at += 1
             if octet < 0x80:
                 value = _literal(block, at)
                 if value is None:
                     return None
+                texts.append((found[0], at, value[1]))
                 found, at = (found[0], value[0]), value[1]
             fields.append(found)
+        if len(texts) == 1 and texts[0][0] == b":path":
+            self._around = block[: texts[0][1]], block[texts[0][2] :]
         return fields
 
 
@@ -93,39 +107,47 @@ def _literal(block: bytes, at: int) -> tuple[bytes, int] | None:
 
 def prepare() -> None:
     """Make the table of codes, which takes a tenth of a second, before somebody waits for it."""
-    _steps()
+    _rows()
 
 
+type _Row = list[tuple[_Row, bytes]]
+"""A state: for each octet that may come, the next state and what is said by then."""
+_END = 256
+"""Where a row says whether a text may end there, since nothing is left but padding: it says something."""
+_STATES = len(HUFFMAN_TABLE) // 16
 _PREFIX, _MAX_PREFIXES = 10, 256
-_PREFIXES: dict[bytes, tuple[int, bytes]] = {}
+_PREFIXES: dict[bytes, tuple[_Row, bytes]] = {}
 """First octets of texts, to the state after them and what they say: paths of one resolver begin alike."""
 
 
 def unhuffed(text: bytes) -> bytes | None:
     """Text in the code of RFC 7541, appendix B, an octet at a time; None: it is not."""
     begun = step = _PREFIXES.get(text[:_PREFIX]) or _begun(text[:_PREFIX])
-    steps = _steps()
-    said = [(step := steps[step[0] << 8 | octet])[1] for octet in text[_PREFIX:]]
-    return begun[1] + b"".join(said) if step[0] in _ends() else None
+    said = [(step := step[0][octet])[1] for octet in text[_PREFIX:]]
+    return begun[1] + b"".join(said) if step[0][_END][1] else None
 
 
-def _begun(text: bytes) -> tuple[int, bytes]:
-    step, steps = (0, b""), _steps()
-    said = [(step := steps[step[0] << 8 | octet])[1] for octet in text]
+def _begun(text: bytes) -> tuple[_Row, bytes]:
+    step = _rows()[0], b""
+    said = [(step := step[0][octet])[1] for octet in text]
     if len(_PREFIXES) >= _MAX_PREFIXES:
         _PREFIXES.clear()
     found = _PREFIXES[text] = step[0], b"".join(said)
     return found
 
 
-_STATES = len(HUFFMAN_TABLE) // 16
-
-
 @cache
-def _steps() -> list[tuple[int, bytes]]:
-    """State and octet, to the next state and what is said by then."""
-    known = [_step(state, octet) for state in range(_STATES) for octet in range(256)]
-    return known + [(_STATES, b"")] * 256  # the last state is that of what is no text, for good
+def _rows() -> list[_Row]:
+    """By the numbers that the library has for states; the last is that of what is no text, for good."""
+    rows: list[_Row] = [[] for _ in range(_STATES + 1)]
+    ends = {0, *(state for state, flags, _ in HUFFMAN_TABLE if flags & HUFFMAN_COMPLETE)}
+    for state, row in enumerate(rows[:-1]):
+        for octet in range(256):
+            after, said = _step(state, octet)
+            row.append((rows[after], said))
+        row.append((row, b"." if state in ends else b""))
+    rows[-1] += [(rows[-1], b"")] * (_END + 1)
+    return rows
 
 
 def _step(state: int, octet: int) -> tuple[int, bytes]:
@@ -138,12 +160,6 @@ def _step(state: int, octet: int) -> tuple[int, bytes]:
         if flags & HUFFMAN_EMIT_SYMBOL:
             out.append(symbol)
     return state, bytes(out)
-
-
-@cache
-def _ends() -> frozenset[int]:
-    """States in which a text may end: nothing is left but padding."""
-    return frozenset({0, *(state for state, flags, _ in HUFFMAN_TABLE if flags & HUFFMAN_COMPLETE)})
 
 
 @lru_cache(maxsize=128)

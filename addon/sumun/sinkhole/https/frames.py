@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from struct import Struct
 from typing import Final
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -46,6 +47,11 @@ class Code(IntEnum):
     ENHANCE_YOUR_CALM = 11
 
 
+heading = Struct("!BHBBL").unpack_from
+"""Of a frame: its length in two parts, kind, flags and stream."""
+_HEADERS, _LAST = bytes((Kind.HEADERS, END_HEADERS)), bytes((Kind.DATA, END_STREAM))
+
+
 class Broken(Exception):
     """The other side does what none may; the connection ends."""
 
@@ -57,6 +63,13 @@ class Broken(Exception):
 def frame(kind: Kind, flags: int, stream: int, payload: bytes = b"") -> bytes:
     """One frame."""
     return len(payload).to_bytes(3) + bytes((kind, flags)) + stream.to_bytes(4) + payload
+
+
+def response(stream: int, head: bytes, body: bytes) -> bytes:
+    """Fields and a body, each in one frame; written out, since nearly all answers are."""
+    number = stream.to_bytes(4)
+    parts = len(head).to_bytes(3), _HEADERS, number, head, len(body).to_bytes(3), _LAST, number, body
+    return b"".join(parts)
 
 
 def vet(place: bool, size: bool = True) -> None:
@@ -81,11 +94,26 @@ def without_priority(payload: bytes) -> bytes:
     return payload[5:]
 
 
+def pass_over(kind: int, stream: int, payload: bytes) -> None:
+    """Check a frame that asks nothing of us; raises Broken."""
+    if kind == Kind.PRIORITY:
+        vet(stream != 0, len(payload) == 5)
+    elif kind == Kind.GOAWAY:  # what the client asked before is still answered
+        vet(stream == 0, len(payload) >= 8)
+    elif kind == Kind.PUSH_PROMISE:
+        raise Broken(Code.PROTOCOL_ERROR)
+
+
 def settings(payload: bytes) -> list[tuple[int, int]]:
-    """Numbers and values; raises Broken."""
+    """Numbers and values, which may be; raises Broken."""
     if len(payload) % 6:
         raise Broken(Code.FRAME_SIZE_ERROR)
-    return [
+    found = [
         (int.from_bytes(payload[at : at + 2]), int.from_bytes(payload[at + 2 : at + 6]))
         for at in range(0, len(payload), 6)
     ]
+    for key, value in found:
+        vet((key != ENABLE_PUSH or value <= 1) and (key != FRAME_SIZE or MAX_FRAME <= value < 1 << 24))
+        if key == INITIAL_WINDOW and value > MAX_WINDOW:
+            raise Broken(Code.FLOW_CONTROL_ERROR)
+    return found

@@ -15,10 +15,8 @@ from typing import Final
 from sumun.sinkhole.https.fields import MAX_OCTETS, Field, FieldFault, FieldReader, well_formed
 from sumun.sinkhole.https.frames import (
     ACK,
-    ENABLE_PUSH,
     END_HEADERS,
     END_STREAM,
-    FRAME_SIZE,
     HEAD,
     INITIAL_WINDOW,
     LIST_SIZE,
@@ -33,18 +31,21 @@ from sumun.sinkhole.https.frames import (
     Code,
     Kind,
     frame,
+    heading,
+    pass_over,
+    response,
     settings,
     unpadded,
     vet,
     without_priority,
 )
+from sumun.sinkhole.https.patience import GAIN, Patience
 from sumun.sinkhole.https.stream import Request, Stream, Wire
 
 MAX_STREAMS = 100
 """Requests of one connection at a time."""
 _MAX_UNSENT = 1 << 20
 """Octets of answers that a client keeps from being sent by its windows."""
-_PATIENCE, _GAIN, _MAX_PATIENCE = 400, 4, 2_000
 _SMALL = 1_000
 """Octets; a client that widens its window by less does so for the sake of the frame."""
 _REMEMBERED = 256
@@ -53,15 +54,29 @@ _REMEMBERED = 256
 
 _OURS = ((MAX_CONCURRENT, MAX_STREAMS), (LIST_SIZE, MAX_OCTETS))
 _SETTINGS = frame(Kind.SETTINGS, 0, 0, b"".join(key.to_bytes(2) + value.to_bytes(4) for key, value in _OURS))
-_HEADERS, _LAST = bytes((Kind.HEADERS, END_HEADERS)), bytes((Kind.DATA, END_STREAM))
+_FIELDS = int(Kind.HEADERS)  # which compares in half the time
 _ACKNOWLEDGED = frame(Kind.SETTINGS, ACK, 0)
 
 
 class Http2:
-    """The server's side of one connection. ``on_request`` is called for each whole request, ``max_body`` in octets."""
+    """The server's side of one connection."""
 
-    def __init__(self, wire: Wire, on_request: Callable[[Request], None], *, max_body: int) -> None:
-        self._wire, self._on_request, self._max_body = wire, on_request, max_body
+    def __init__(
+        self,
+        wire: Wire,
+        on_request: Callable[[Request], bool | None],
+        *,
+        max_body: int,
+        at_once: Callable[[bytes], tuple[bytes, bytes] | None] = lambda _: None,
+    ) -> None:
+        """``on_request`` is called for each whole request; ``max_body`` in octets.
+
+        Where it says so, ``at_once`` is called in its place for requests that differ in their path only; it knows the
+        block of fields and the body of the answer, or nothing.
+        """
+        self._wire, self._on_request, self._max_body, self._at_once = wire, on_request, max_body, at_once
+        self._alike = False
+        """Whether ``at_once`` is to be asked about requests like the one whose fields were read last."""
         self._held = b""
         self._preface = PREFACE
         self._fields = FieldReader()
@@ -74,7 +89,7 @@ class Http2:
         self._unsent = 0
         self._unread = 0
         """Octets of bodies that were taken and not yet given back to the client's window."""
-        self._patience = _PATIENCE
+        self._patience = Patience()
         self._settled = self._over = False
         wire.send(_SETTINGS)
 
@@ -104,10 +119,7 @@ class Http2:
         size = len(body)
         if size <= known.window and size <= self._window and size <= MAX_FRAME and not self._unsent:
             del self._streams[stream]
-            self._window -= size
-            number = stream.to_bytes(4)  # written out, since nearly all answers come by here
-            parts = len(head).to_bytes(3), _HEADERS, number, head, size.to_bytes(3), _LAST, number, body
-            return self._wire.send(b"".join(parts))
+            return self._say(stream, head, body)
         known.unsent = body
         self._unsent += len(body)
         sent = self._wire.send(frame(Kind.HEADERS, END_HEADERS, stream, head))
@@ -117,6 +129,11 @@ class Http2:
         self._send_rest()
         return sent
 
+    def _say(self, stream: int, head: bytes, body: bytes) -> bool:
+        """Answer within the windows."""
+        self._window -= len(body)
+        return self._wire.send(response(stream, head, body))
+
     def refuse(self, stream: int, head: bytes) -> None:
         """Answer a request without a body, perhaps before it is whole."""
         known = self._streams.get(stream)
@@ -125,7 +142,7 @@ class Http2:
         out = frame(Kind.HEADERS, END_HEADERS | END_STREAM, stream, head)
         if not known.whole:
             self._pass_over(stream)  # a reset would be allowed (RFC 9113, 8.1), but makes curl miss the answer
-        self._finish(stream)
+        del self._streams[stream]
         self._wire.send(out)
 
     def _take_up(self) -> None:
@@ -140,15 +157,15 @@ class Http2:
         at, end = 0, len(held)
         try:
             while end - at >= HEAD and not self._wire.full and not self._over:
-                length = held[at] << 16 | held[at + 1] << 8 | held[at + 2]
+                high, low, kind, flags, stream = heading(held, at)
+                length = high << 16 | low
                 if length > MAX_FRAME:
                     raise Broken(Code.FRAME_SIZE_ERROR)
-                stop = at + HEAD + length
-                if stop > end:
+                begin = at + HEAD
+                if begin + length > end:
                     break
-                begin, at = at, stop
-                stream = int.from_bytes(held[begin + 5 : begin + 9]) & 0x7FFFFFFF
-                self._one(held[begin + 3], held[begin + 4], stream, held[begin + HEAD : stop])
+                at = begin + length
+                self._one(kind, flags, stream & 0x7FFFFFFF, held[begin:at])
         finally:
             self._held = b"" if self._over else held[at:]
 
@@ -157,21 +174,18 @@ class Http2:
             raise Broken(Code.PROTOCOL_ERROR)
         if not self._settled and kind != Kind.SETTINGS:
             raise Broken(Code.PROTOCOL_ERROR)  # RFC 9113, 3.4
-        if kind == Kind.HEADERS:
+        if kind == _FIELDS:
             self._headers(flags, stream, payload)
         elif kind == Kind.WINDOW_UPDATE:
             self._window_update(stream, payload)
         elif kind == Kind.DATA:
             self._data(flags, stream, payload)
         else:
-            self._bear()
+            self._patience.bear()
             if take := _OTHERS.get(kind):
                 take(self, flags, stream, payload)
-
-    def _bear(self, cost: int = 1) -> None:
-        self._patience -= cost
-        if self._patience < 0:
-            raise Broken(Code.ENHANCE_YOUR_CALM)
+            else:
+                pass_over(kind, stream, payload)
 
     def _headers(self, flags: int, stream: int, payload: bytes) -> None:
         if not stream & 1:
@@ -181,9 +195,28 @@ class Http2:
         if flags & PRIORITY:
             payload = without_priority(payload)
         if flags & END_HEADERS:
-            self._fields_came(flags, stream, payload)
+            if not (self._alike and flags & END_STREAM and self._again(stream, payload)):
+                self._fields_came(flags, stream, payload)
         else:
             self._block = (stream, flags, bytearray(payload))
+
+    def _again(self, stream: int, block: bytes) -> bool:
+        """Answer a request that differs from the one before in its path only, if the answer is ready."""
+        if stream <= self._last or self._unsent or len(self._streams) >= MAX_STREAMS:
+            return False
+        path = self._fields.path(block)
+        answer = None if path is None else self._at_once(path)
+        if answer is None:
+            return False
+        self._last = stream
+        self._patience.gain()
+        size = len(answer[1])
+        if size <= self._window and size <= self._initial and size <= MAX_FRAME:
+            self._say(stream, *answer)
+        else:
+            self._streams[stream] = Stream(Request(stream, {}, []), self._initial, whole=True)
+            self.respond(stream, *answer)
+        return True
 
     def _continuation(self, flags: int, stream: int, payload: bytes) -> None:
         if self._block is None or self._block[0] != stream:
@@ -201,6 +234,7 @@ class Http2:
             fields = self._fields.read(block)
         except FieldFault:
             raise Broken(Code.COMPRESSION_ERROR) from None
+        self._alike = False
         known = self._streams.get(stream)
         if known is not None:
             self._trailers(flags, stream, known)
@@ -208,7 +242,7 @@ class Http2:
             self._last = stream
             self._begins(flags, stream, fields)
         elif stream in self._ended:
-            self._bear()
+            self._patience.bear()
         else:
             raise Broken(Code.STREAM_CLOSED)
 
@@ -230,10 +264,10 @@ class Http2:
             request = Request(stream, dict(fields), fields)
             known = self._streams[stream] = Stream(request, self._initial)
             if whole:
-                self._whole(stream, known)
+                self._alike = self._whole(stream, known)
 
     def _refuse_stream(self, stream: int, whole: bool, code: Code) -> None:
-        self._bear(2)
+        self._patience.bear(2)
         if not whole:
             self._pass_over(stream)
         self._wire.send(frame(Kind.RST_STREAM, 0, stream, code.to_bytes(4)))
@@ -246,7 +280,7 @@ class Http2:
             self._wire.send(frame(Kind.WINDOW_UPDATE, 0, 0, self._unread.to_bytes(4)))
             self._unread = 0
         if not payload and not flags & END_STREAM:
-            self._bear()
+            self._patience.bear()
         if flags & PADDED:
             payload = unpadded(payload)
         known = self._streams.get(stream)
@@ -261,26 +295,26 @@ class Http2:
         """Data on a stream that takes none."""
         if stream == 0 or (known is None and stream > self._last) or not stream & 1:
             raise Broken(Code.PROTOCOL_ERROR)
-        self._bear()
+        self._patience.bear()
         if known is not None:
             self._reset(stream, Code.STREAM_CLOSED)
         elif stream not in self._ended:
             raise Broken(Code.STREAM_CLOSED)
 
-    def _whole(self, stream: int, known: Stream, *, ended: bool = True) -> None:
-        """Ask what the request says, or refuses to be; too large a body is answered before its end."""
+    def _whole(self, stream: int, known: Stream, *, ended: bool = True) -> bool:
+        """Ask what the request says; too large a body is answered before its end. Whether others are like it."""
         known.whole = ended
         request = known.request
         request.body = bytes(known.body)
         length = request.fields.get(b"content-length")
         if ended and length is not None and length != str(len(request.body)).encode():
             self._reset(stream, Code.PROTOCOL_ERROR)  # RFC 9113, 8.1.1
-        else:
-            self._patience = min(self._patience + _GAIN, _MAX_PATIENCE)
-            self._on_request(request)
+            return False
+        self._patience.gain()
+        return bool(self._on_request(request))
 
     def _reset(self, stream: int, code: Code) -> None:
-        self._bear()
+        self._patience.bear()
         self._forget(stream)
         self._pass_over(stream)
         self._wire.send(frame(Kind.RST_STREAM, 0, stream, code.to_bytes(4)))
@@ -290,9 +324,6 @@ class Http2:
         if len(self._ended) > _REMEMBERED:
             del self._ended[next(iter(self._ended))]
 
-    def _finish(self, stream: int) -> None:
-        del self._streams[stream]
-
     def _forget(self, stream: int) -> None:
         known = self._streams.pop(stream, None)
         if known:
@@ -301,7 +332,7 @@ class Http2:
     def _rst_stream(self, _flags: int, stream: int, payload: bytes) -> None:
         vet(0 < stream <= self._last, len(payload) == 4)
         if stream in self._streams:
-            self._bear(2 * _GAIN)  # asked and taken back: the work is done all the same (CVE-2023-44487)
+            self._patience.bear(2 * GAIN)  # asked and taken back: the work is done all the same (CVE-2023-44487)
             self._forget(stream)
             self._pass_over(stream)
 
@@ -311,33 +342,17 @@ class Http2:
         if flags & ACK:
             return
         for key, value in settings(payload):
-            self._set(key, value)
+            if key == INITIAL_WINDOW:
+                for known in self._streams.values():
+                    known.window += value - self._initial
+                self._initial = value
         self._wire.send(_ACKNOWLEDGED)
         self._send_rest()
-
-    def _set(self, key: int, value: int) -> None:
-        vet((key != ENABLE_PUSH or value <= 1) and (key != FRAME_SIZE or MAX_FRAME <= value < 1 << 24))
-        if key == INITIAL_WINDOW:
-            if value > MAX_WINDOW:
-                raise Broken(Code.FLOW_CONTROL_ERROR)
-            for known in self._streams.values():
-                known.window += value - self._initial
-            self._initial = value
 
     def _ping(self, flags: int, stream: int, payload: bytes) -> None:
         vet(stream == 0, len(payload) == 8)
         if not flags & ACK:
             self._wire.send(frame(Kind.PING, ACK, 0, payload))
-
-    def _priority(self, _flags: int, stream: int, payload: bytes) -> None:
-        vet(stream != 0, len(payload) == 5)
-
-    def _push_promise(self, _flags: int, _stream: int, _payload: bytes) -> None:
-        raise Broken(Code.PROTOCOL_ERROR)
-
-    def _goaway(self, _flags: int, stream: int, payload: bytes) -> None:
-        """What the client asked before is still answered."""
-        vet(stream == 0, len(payload) >= 8)
 
     def _window_update(self, stream: int, payload: bytes) -> None:
         vet(stream <= self._last, len(payload) == 4)
@@ -353,7 +368,7 @@ class Http2:
         if self._window > MAX_WINDOW:
             raise Broken(Code.FLOW_CONTROL_ERROR)
         if stream or more < _SMALL:
-            self._bear()
+            self._patience.bear()
         self._send_rest()
 
     def _send_rest(self) -> None:
@@ -367,7 +382,7 @@ class Http2:
                 flags = 0 if known.unsent else END_STREAM
                 self._wire.send(frame(Kind.DATA, flags, stream, part))
                 if flags:
-                    self._finish(stream)
+                    del self._streams[stream]
 
     def _go_away(self, code: Code) -> None:
         if not self._over:
@@ -378,11 +393,8 @@ class Http2:
 
 
 _OTHERS: Final[dict[int, Callable[[Http2, int, int, bytes], None]]] = {
-    Kind.PRIORITY: Http2._priority,
     Kind.RST_STREAM: Http2._rst_stream,
     Kind.SETTINGS: Http2._settings,
-    Kind.PUSH_PROMISE: Http2._push_promise,
     Kind.PING: Http2._ping,
-    Kind.GOAWAY: Http2._goaway,
     Kind.CONTINUATION: Http2._continuation,
 }

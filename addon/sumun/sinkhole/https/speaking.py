@@ -55,7 +55,7 @@ class OverHttp2:
 
     def __init__(self, connection: Connection, service: Service) -> None:
         self._connection, self._service = connection, service
-        self._http = Http2(connection, self._on_request, max_body=MAX_QUERY)
+        self._http = Http2(connection, self._on_request, max_body=MAX_QUERY, at_once=self._at_once)
         self._batch: Batch | None = None
 
     def received(self, data: bytes) -> None:
@@ -77,27 +77,44 @@ class OverHttp2:
             take_up(data)
         finally:
             self._batch = None
-            batch.close()
+            if batch.close():
+                self._connection.renew()
 
-    def _on_request(self, request: Request2) -> None:
+    def _at_once(self, path: bytes) -> tuple[bytes, bytes] | None:
+        """What to say to a GET for the connection's own client, if it is ready."""
+        wire = self._service.requests.query(b"GET", path, b"", b"")
+        return None if isinstance(wire, int) else self._ready(wire)
+
+    def _ready(self, wire: bytes) -> tuple[bytes, bytes] | None:
+        batch = self._batch
+        if batch is None or (answer := batch.find(wire)) is None:
+            return None
+        made_for, head = answer.carried
+        if made_for is not answer.body:
+            head = _response_block(len(answer.body) + 2, freshness(wire[:2] + answer.body))
+            answer.carried = answer.body, head
+        return head, wire[:2] + (batch.body(answer) if answer.incident_at else answer.body)
+
+    def _on_request(self, request: Request2) -> bool:
+        """Whether ``_at_once`` knows what to say to those that differ in the path only."""
         fields = request.fields
-        media_type = fields.get(b"content-type", b"")
-        wire = self._service.requests.query(fields[b":method"], fields[b":path"], media_type, request.body)
+        forwards = _X_FORWARDED_FOR in fields
+        wire = self._service.requests.query(
+            fields[b":method"], fields[b":path"], fields.get(b"content-type", b""), request.body
+        )
         if isinstance(wire, int):
             self._service.refused(wire)
             self._http.refuse(request.stream, _refusal_block(wire))
-            return
-        self._connection.renew()
-        client = self._connection.client
-        if _X_FORWARDED_FOR in fields:
-            client = self._service.client(client, request.every)
-        elif self._batch and (answer := self._batch.find(wire)):
-            if answer.carried[0] is not answer.body:
-                answer.carried = answer.body, _response_block(len(answer.body) + 2, freshness(wire[:2] + answer.body))
-            self._http.respond(request.stream, answer.carried[1], wire[:2] + self._batch.body(answer))
-            return
-        self._connection.asked()
-        self._service.handler.handle(wire, client, "doh", partial(self._reply, request.stream))
+        elif not forwards and (ready := self._ready(wire)):
+            self._http.respond(request.stream, *ready)
+        else:
+            client = self._connection.client
+            if forwards:
+                client = self._service.client(client, request.every)
+            self._connection.renew()
+            self._connection.asked()
+            self._service.handler.handle(wire, client, "doh", partial(self._reply, request.stream))
+        return fields[b":method"] == b"GET" and not forwards
 
     def _reply(self, stream: int, reply: bytes | None) -> bool:
         if reply is None:

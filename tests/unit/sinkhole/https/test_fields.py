@@ -59,6 +59,44 @@ def test_garbage_is_read_alike_or_refused_by_both(blocks: list[bytes]) -> None:
         assert reader.read(block) == expected
 
 
+@given(st.lists(st.tuples(st.binary(max_size=200), st.booleans()), min_size=4, max_size=8), st.booleans())
+@settings(deadline=None)  # as above
+def test_a_path_among_the_same_fields_is_read_alone(requests: list[tuple[bytes, bool]], huffman: bool) -> None:
+    """The first request fills the tables; any may bring a field of its own, and the next then has to be read."""
+    encoder, reader = hpack.Encoder(), FieldReader()
+    alike = False
+    for number, (path, other) in enumerate(requests):
+        fields = [
+            hpack.HeaderTuple(b":method", b"GET"),
+            hpack.NeverIndexedHeaderTuple(b":path", path),
+            hpack.HeaderTuple(b"user-agent", b"%d" % number if other else b"the same"),
+        ]
+        block = encoder.encode(fields, huffman=huffman)
+        found = reader.path(block)
+        assert found in ([path, None] if alike else [None])
+        assert found == path or other or not alike or len(path) > 150
+        before = list(encoder.header_table.dynamic_entries)
+        if found is None:
+            assert reader.read(block) == [(bytes(n), bytes(v)) for n, v in fields]
+            alike = reader.path(block) is not None
+        assert before == list(encoder.header_table.dynamic_entries)
+
+
+@given(st.lists(st.binary(max_size=30), max_size=6), st.binary(max_size=30))
+@settings(deadline=None)  # as above
+def test_a_path_is_never_read_alone_where_the_whole_says_otherwise(blocks: list[bytes], last: bytes) -> None:
+    reader, known = FieldReader(), b"\x82\x87"
+    for block in (known + b"\x04\x01/", *blocks, known + b"\x04\x02/x"):
+        try:
+            fields = reader.read(block)
+        except FieldFault:
+            return
+    for tail in (b"\x04" + last, last):
+        path = reader.path(known + tail)
+        if path is not None:
+            assert reader.read(known + tail) == [*fields[:2], (b":path", path)]
+
+
 def test_a_bomb_is_refused() -> None:
     """A large field put into the table once, and named a thousand times."""
     bomb = b"\x40\x01a\x7f\xa1\x1e" + b"b" * 4000 + b"\xbe" * 1000

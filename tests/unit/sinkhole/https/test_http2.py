@@ -24,6 +24,29 @@ BLOCK = b"\x82\x87\x84"
 OK, NO = b"\x88\x0f\x0d\x01\x33", b"\x8d"
 
 
+def path_block(path: bytes, method: bytes = b"\x82") -> bytes:
+    """GET, https and a path that does not go into the table."""
+    return method + b"\x87\x04" + bytes((len(path),)) + path
+
+
+class AtOnce:
+    """Knows what to say to all paths but ``/unknown``, where a request is a GET."""
+
+    def __init__(self, server: Carried, body: bytes = b"ready") -> None:
+        self.paths: list[bytes] = []
+        self._asked, self._body = server.asked, body
+        server.it = Http2(server, self.request, max_body=4096, at_once=self)
+        server.it.received(PREFACE + frame(Kind.SETTINGS, 0, 0))
+
+    def request(self, request: Request) -> bool:
+        self._asked.append(request)
+        return request.fields[b":method"] == b"GET"
+
+    def __call__(self, path: bytes) -> tuple[bytes, bytes] | None:
+        self.paths.append(path)
+        return None if path == b"/unknown" else (OK, self._body)
+
+
 @dataclass
 class Carried:
     """A server, what it said and what it was asked."""
@@ -198,6 +221,65 @@ def test_what_cannot_be_taken_up_now_waits() -> None:
     server.full = False
     server.it.proceed()
     assert len(server.asked) == 1
+
+
+def whole(stream: int, block: bytes) -> bytes:
+    return frame(Kind.HEADERS, END_HEADERS | END_STREAM, stream, block)
+
+
+def test_requests_that_differ_in_the_path_only_are_answered_at_once() -> None:
+    server = Carried()
+    ready = AtOnce(server)
+    server.it.received(whole(1, path_block(b"/a")) + whole(3, path_block(b"/b")))
+    assert [request.fields[b":path"] for request in server.asked] == [b"/a"]
+    assert ready.paths == [b"/b"]
+    assert server.out.endswith(frame(Kind.HEADERS, END_HEADERS, 3, OK) + frame(Kind.DATA, END_STREAM, 3, b"ready"))
+    server.it.received(whole(5, path_block(b"/unknown")) + whole(7, path_block(b"/c")))
+    assert [request.fields[b":path"] for request in server.asked] == [b"/a", b"/unknown"]
+    assert ready.paths == [b"/b", b"/unknown", b"/c"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        whole(3, path_block(b"/b", method=b"\x83")),
+        whole(3, path_block(b"/b") + b"\x90"),
+        frame(Kind.HEADERS, END_HEADERS, 3, path_block(b"/b")),
+        # a GET that ends after the fields of a POST were read is no pattern for POST
+        frame(Kind.HEADERS, END_HEADERS, 3, path_block(b"/b"))
+        + frame(Kind.HEADERS, END_HEADERS, 5, path_block(b"/b", method=b"\x83"))
+        + frame(Kind.DATA, END_STREAM, 3)
+        + whole(7, path_block(b"/c", method=b"\x83")),
+    ],
+)
+def test_other_requests_are_not_taken_for_such(sent: bytes) -> None:
+    server = Carried()
+    ready = AtOnce(server)
+    server.it.received(whole(1, path_block(b"/a")) + sent)
+    assert not ready.paths
+    assert not server.closed
+
+
+@pytest.mark.parametrize("stream", [3, 2, 0])
+def test_a_stream_begins_once_however_its_request_is_read(stream: int) -> None:
+    server = Carried()
+    AtOnce(server)
+    server.it.received(whole(1, path_block(b"/a")) + whole(3, path_block(b"/b")) + whole(stream, path_block(b"/c")))
+    assert server.closed
+
+
+def test_what_is_ready_keeps_to_the_windows() -> None:
+    server = Carried()
+    ready = AtOnce(server, b"x" * 1_000)
+    server.it.received(frame(Kind.SETTINGS, 0, 0, b"\0\4" + (300).to_bytes(4)) + whole(1, path_block(b"/a")))
+    server.said()
+    server.it.received(whole(3, path_block(b"/b")))
+    assert server.out.endswith(frame(Kind.DATA, 0, 3, b"x" * 300))
+    server.it.received(whole(5, path_block(b"/c")))
+    assert ready.paths == [b"/b"]  # whatever is asked now waits its turn
+    server.said()
+    server.it.received(frame(Kind.WINDOW_UPDATE, 0, 3, (700).to_bytes(4)))
+    assert server.said() == frame(Kind.DATA, END_STREAM, 3, b"x" * 700)
 
 
 def test_farewell_answers_what_was_asked() -> None:
