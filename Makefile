@@ -31,10 +31,10 @@ check: setup  ## formatting, lints, types, import contracts, documents, configur
 		echo "sumun check --config $$file"; $(BIN)/sumun check --config $$file || exit 1; done
 
 bench: setup  ## measure, on this machine
-	@for file in lists sinkhole million reloads proxy; do echo "== $$file"; $(BIN)/python benchmarks/$$file.py || exit 1; done
+	@for file in lists sinkhole encrypted million reloads killed proxy pages; do echo "== $$file"; $(BIN)/python benchmarks/$$file.py || exit 1; done
 
 bench-dns: setup  ## measure the sinkhole beside its peers, into docs/reference/benchmarks.md
-	@for file in sinkhole encrypted million reloads; do $(BIN)/python benchmarks/$$file.py || exit 1; done
+	@for file in sinkhole encrypted million reloads killed; do $(BIN)/python benchmarks/$$file.py || exit 1; done
 
 soak: setup  ## ten minutes of load, reloads, stalled upstreams and killed workers (SOAK=60 for other seconds)
 	@$(BIN)/python -m tests.support.soak --seconds $(SOAK)

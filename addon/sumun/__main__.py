@@ -1,4 +1,4 @@
-"""``python -m sumun``: how the supervisor starts its workers, whatever PATH holds."""
+"""``python -m sumun``: how the supervisor starts what its workers are forked from, whatever PATH holds."""
 
 from sumun.cli import main
 

@@ -18,9 +18,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.test_running import MILITARY, Filter, await_ready, blocking_ede, children, filtering
+from tests.e2e.test_running import MILITARY, Filter, await_ready, blocking_ede, filtering
 from tests.support import configs
-from tests.support.running import SUMUN
+from tests.support.running import SUMUN, children
 
 pytestmark = pytest.mark.e2e
 CHAT, DEEPSEEK = "chatgpt.com", "chat.deepseek.com"

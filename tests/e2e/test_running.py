@@ -24,7 +24,7 @@ import pytest
 
 from tests.support import configs
 from tests.support.internet import Internet, internet
-from tests.support.running import SUMUN, Running, free_ports, started
+from tests.support.running import SUMUN, Running, children, free_ports, started, words, workers, zygotes
 
 pytestmark = pytest.mark.e2e
 MILITARY, EXTERNAL, STRANGER = "127.0.0.3", "127.0.0.2", "127.0.0.9"
@@ -192,16 +192,20 @@ def test_a_change_of_the_file_is_enough(filter_: Filter) -> None:
     assert address(filter_.ask(MILITARY, "allowed.example")) == "127.0.0.1"
 
 
-def test_a_killed_worker_comes_back_and_no_counter_goes_back(filter_: Filter) -> None:
+def test_killed_processes_come_back_and_no_counter_goes_back(filter_: Filter) -> None:
     filter_.ask(MILITARY, "chat.deepseek.com")
     before, heard = filter_.running.decisions(), len(filter_.running.said)
-    for pid in children(filter_.running.process.pid):
+    supervisor = filter_.running.process.pid
+    killed = children(supervisor)
+    for pid in killed:
         os.kill(pid, signal.SIGKILL)
     for role in ("dns-0", "dns-1", "proxy-0", "proxy-1", "console-0"):
         filter_.running.await_said(f"{role}: policy", after=heard)
     await_ready(filter_)
     after = filter_.running.decisions()
     assert all(after[key] >= count for key, count in before.items())
+    await_that(lambda: (len(zygotes(supervisor)), len(workers(supervisor))) == (4, 5))
+    assert not set(children(supervisor)) & set(killed), "nobody is left unburied"
     assert address(filter_.ask(MILITARY, "chat.deepseek.com")) == "127.0.0.1"
 
 
@@ -218,8 +222,46 @@ def await_ready(filter_: Filter, limit: float = 60) -> None:
     raise AssertionError("not ready")
 
 
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def await_that(holds: Callable[[], bool], limit: float = 60) -> None:
+    end = time.monotonic() + limit
+    while not holds():
+        assert time.monotonic() < end
+        threading.Event().wait(0.05)
+
+
+def flags(pid: int) -> int:
+    """Of a process, as the kernel has them: proc_pid_stat(5)."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[6])
+
+
+def test_a_killed_worker_answers_again_without_a_new_interpreter(filter_: Filter) -> None:
+    supervisor, only_forked = filter_.running.process.pid, 0x40  # PF_FORKNOEXEC of linux/sched.h
+    before = zygotes(supervisor)
+    for role, index in ((b"dns", b"0"), (b"dns", b"1"), (b"proxy", b"1"), (b"console", b"0")):
+        (pid,) = (pid for pid in workers(supervisor) if words(pid)[4:6] == [role, index])
+        heard = len(filter_.running.said)
+        os.kill(pid, signal.SIGKILL)
+        filter_.running.await_said(f"{role.decode()}-{index.decode()}: policy", after=heard)
+        (heir,) = (pid for pid in workers(supervisor) if words(pid)[4:6] == [role, index])
+        assert heir != pid
+        assert flags(heir) & only_forked
+        assert Path(f"/proc/{heir}/stat").read_text().rpartition(")")[2].split()[3] == str(heir), "its own session"
+    await_ready(filter_)
+    assert address(filter_.ask(MILITARY, "chat.deepseek.com")) == "127.0.0.1"
+    assert zygotes(supervisor) == before
+    assert [bool(flags(pid) & only_forked) for pid in before].count(False) == 1, "the first zygote, and nobody else"
+
+
+def test_workers_outlive_the_zygotes_that_made_them(filter_: Filter) -> None:
+    supervisor = filter_.running.process.pid
+    serving, before = workers(supervisor), zygotes(supervisor)
+    for pid in before:
+        assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
+        assert len(list(Path(f"/proc/{pid}/fd").iterdir())) == 4, "the standard ones and its orders"
+        os.kill(pid, signal.SIGKILL)
+    await_that(lambda: len(zygotes(supervisor)) == 4 and not set(zygotes(supervisor)) & set(before))
+    assert workers(supervisor) == serving
+    assert address(filter_.ask(MILITARY, "chat.deepseek.com")) == "127.0.0.1"
 
 
 def test_every_attempt_is_in_the_log_and_in_the_metric(tmp_path: Path) -> None:
@@ -238,15 +280,15 @@ def test_every_attempt_is_in_the_log_and_in_the_metric(tmp_path: Path) -> None:
     assert by_point == {"dns": 3 * (2 * 3 + 3), "gate": 2 + 3, "http": (3 + 1) + 2 * 3 + 3}
 
 
-def test_no_worker_outlives_the_supervisor(tmp_path: Path) -> None:
+def test_no_process_outlives_the_supervisor(tmp_path: Path) -> None:
     with filtering(tmp_path) as found:
-        workers = children(found.running.process.pid)
-        assert len(workers) == 5
+        family = children(found.running.process.pid)
+        assert len(workers(found.running.process.pid)) == 5
         found.running.process.kill()
         end = time.monotonic() + 60
-        while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < end:
+        while any(Path(f"/proc/{pid}").exists() for pid in family) and time.monotonic() < end:
             threading.Event().wait(0.05)
-        assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+        assert not [pid for pid in family if Path(f"/proc/{pid}").exists()]
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import configs
-from tests.support.running import Running, free_ports
+from tests.support.running import Running, free_ports, workers
 
 pytestmark = pytest.mark.e2e
 
@@ -85,10 +85,6 @@ class Knocking:
                 continue
 
 
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def tunnel(port: int, to: int) -> socket.socket:
     """A tunnel through which nothing has gone but a ClientHello's first octets: it is the gate's until it ends."""
     sock = socket.create_connection(("127.0.0.1", port), timeout=30)
@@ -99,12 +95,12 @@ def tunnel(port: int, to: int) -> socket.socket:
 
 def test_a_worker_that_stands_still_is_replaced(tmp_path: Path) -> None:
     with supervised(tmp_path, memory=0, stalled=4.0) as (running, port):
-        (pid,) = children(running.process.pid)
+        (pid,) = workers(running.process.pid)
         knocking = Knocking(port)
         os.kill(pid, signal.SIGSTOP)
         heard = running.await_said("has not answered for 4 s")
         running.await_said("is in force", after=heard - 1)
-        while pid in children(running.process.pid):
+        while pid in workers(running.process.pid):
             threading.Event().wait(0.05)
         served = knocking.served
         while knocking.served < served + 20:
@@ -119,7 +115,7 @@ def test_a_worker_that_grows_is_replaced_and_its_connections_live_on(tmp_path: P
         supervised(tmp_path, memory=32, stalled=60.0) as (running, port),
     ):
         knocking = Knocking(port)
-        (first, *_) = children(running.process.pid)
+        (first, *_) = workers(running.process.pid)
         client = tunnel(port, origin.getsockname()[1])
         heard = running.await_said("MiB of at most 32")
         running.await_said("is in force", after=heard - 1)
@@ -129,5 +125,5 @@ def test_a_worker_that_grows_is_replaced_and_its_connections_live_on(tmp_path: P
             threading.Event().wait(0.05)
         knocking.stop()
         assert knocking.refused == 0
-        assert first in children(running.process.pid) or client.recv(1) == b"", "it is there until it has drained"
+        assert first in workers(running.process.pid) or client.recv(1) == b"", "it is there until it has drained"
         client.close()

@@ -47,6 +47,33 @@ def free_ports(count: int) -> list[int]:
             held.close()
 
 
+def children(pid: int) -> list[int]:
+    """Processes whose parent this one is."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def workers(supervisor: int) -> list[int]:
+    """Those of its children that serve."""
+    return _running_as(b"worker", supervisor)
+
+
+def zygotes(supervisor: int) -> list[int]:
+    """Those of its children that workers are forked from."""
+    return _running_as(b"zygote", supervisor)
+
+
+def _running_as(command: bytes, supervisor: int) -> list[int]:
+    return [pid for pid in children(supervisor) if words(pid)[2:4] == [b"sumun", command]]
+
+
+def words(pid: int) -> list[bytes]:
+    """A command line; nothing if the process has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
 @dataclass
 class Running:
     """A started ``sumun up`` and what it said so far."""

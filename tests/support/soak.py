@@ -32,7 +32,7 @@ import httpx
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.running import Running, free_ports, started
+from tests.support.running import Running, free_ports, started, words, workers
 
 _LISTED = 60_000
 """Names on the list: enough for it to be compiled in a process of its own."""
@@ -283,14 +283,7 @@ def _process(command: Sequence[str], output: Path | None = None) -> Iterator[sub
 
 def _worker(supervisor: int, name: str) -> int | None:
     role, _, index = name.partition("-")
-    for pid in _family(supervisor):
-        try:
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if words[2:6] == [b"sumun", b"worker", role.encode(), index.encode()]:
-            return pid
-    return None
+    return next((pid for pid in workers(supervisor) if words(pid)[4:6] == [role.encode(), index.encode()]), None)
 
 
 def _await_stopped(pid: int) -> None:

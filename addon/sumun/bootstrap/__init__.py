@@ -21,6 +21,7 @@ from sumun.bootstrap.commands import (
 from sumun.bootstrap.console import probe
 from sumun.bootstrap.role import CannotStart, Orders, Role, workers
 from sumun.bootstrap.serve import serve
+from sumun.bootstrap.warm import warm, warm_role
 
 __all__ = [
     "CannotStart",
@@ -40,6 +41,8 @@ __all__ = [
     "serve",
     "settings_in_force",
     "vet_keys",
+    "warm",
+    "warm_role",
     "with_updater",
     "workers",
 ]

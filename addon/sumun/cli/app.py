@@ -23,7 +23,7 @@ _COMMANDS = {
     "ca": ("sumun.cli.ca", "ca"),
     "healthcheck": ("sumun.cli.healthcheck", "healthcheck"),
     "completion": ("sumun.cli.completion", "completion"),
-    "worker": ("sumun.cli.worker", "worker"),
+    "zygote": ("sumun.cli.worker", "zygote"),
 }
 """Where each command lives; loaded when asked for, so that ``sumun explain`` does not wait for mitmproxy."""
 

@@ -11,10 +11,12 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from sumun.cli.child import Child, Children
+from sumun.cli.zygote import Zygote
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +30,8 @@ _LOOK = 2.0
 """Seconds between two looks at the health of a worker."""
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 5.0
 """Seconds between restarts of a worker that keeps dying, doubling from one to the other."""
+_SERVED_DELAY = 0.5
+"""The longest for one that has served: another may serve as well, and costs little to start."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -53,7 +57,7 @@ class Worker:
     """One process."""
 
     name: str
-    process: asyncio.subprocess.Process
+    process: Child
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     beat: float = 0.0
     """When it was heard of last, on the loop's clock."""
@@ -80,6 +84,7 @@ class Supervisor:
         self._config = config
         self._roles = roles
         self._workers: set[Worker] = set()
+        self._zygotes: dict[str, Zygote] = {}
         self._retiring: set[asyncio.Task[None]] = set()
         self._stopping = asyncio.Event()
         self._waiting = sum(care.count for care in roles)
@@ -96,15 +101,21 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
         loop.add_signal_handler(signal.SIGHUP, self._pass_on, signal.SIGHUP)
+        children = Children()
+        first = Zygote.first(self._config, children)
+        self._zygotes = {care.role: first.of(care.role) for care in self._roles}
+        zygotes = [asyncio.create_task(zygote.keep()) for zygote in (first, *self._zygotes.values())]
         keepers = [asyncio.create_task(self._keep(care, index)) for care in self._roles for index in range(care.count)]
         announcer = asyncio.create_task(self._announce(on_ready))
         stop = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait([stop, *keepers], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            announcer.cancel()
+            for task in (announcer, *zygotes):
+                task.cancel()
             if not self._stopping.is_set():
                 self._stop()
+            await asyncio.gather(*(zygote.dismiss() for zygote in (first, *self._zygotes.values())))
             results = await asyncio.gather(*keepers, *self._retiring, return_exceptions=True)
             os.close(self._lifeline_write)
         for failure in results:
@@ -133,9 +144,9 @@ class Supervisor:
                 continue
             if asyncio.get_running_loop().time() - began > _LONGEST_DELAY * 2:
                 delay = 0.0  # it served for long: what killed it does not wait for it
-            status = worker.process.returncode
-            log.error("%s ended with status %s: starting it again in %.1f s", worker.name, status, delay)
-            await self._pause(delay)
+            status, wait = worker.process.returncode, min(delay, _SERVED_DELAY) if worker.ready.is_set() else delay
+            log.error("%s ended with status %s: starting it again in %.1f s", worker.name, status, wait)
+            await self._pause(wait)
             delay = min(max(delay * 2, _FIRST_DELAY), _LONGEST_DELAY)
             if not self._stopping.is_set():
                 worker = await self._start(care, index)
@@ -206,12 +217,7 @@ class Supervisor:
     async def _start(self, care: Care, index: int) -> Worker:
         """Start a process and wait until it serves, ends, or has taken too long and is killed."""
         ready_read, ready_write = os.pipe()
-        command = [sys.executable, "-m", "sumun", "worker", care.role, str(index)]
-        files = ["--ready-fd", str(ready_write), "--lifeline-fd", str(self._lifeline_read)]
-        process = await asyncio.create_subprocess_exec(
-            *command, "--config", str(self._config), *files,
-            pass_fds=(ready_write, self._lifeline_read), stdin=asyncio.subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+        process = await self._zygotes[care.role].fork(str(index), [ready_write, self._lifeline_read])
         os.close(ready_write)
         worker = Worker(f"{care.role}-{index}", process)
         self._workers.add(worker)

@@ -1,4 +1,4 @@
-"""``sumun worker``: one process of one role, as the supervisor starts it."""
+"""``sumun zygote``: the process that zygotes of roles are forked from, and from them workers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import gc
 import logging
 import os
 import signal
+import socket
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from sumun import bootstrap
+from sumun.cli.forking import Order, forked, show_as
 from sumun.cli.logs import log_to_terminal
 from sumun.cli.options import config_option
 from sumun.cli.output import COULD_NOT
@@ -26,17 +29,37 @@ log = logging.getLogger(__name__)
 
 
 @click.command(hidden=True)
-@click.argument("role", type=click.Choice([role.value for role in bootstrap.Role]))
-@click.argument("index", type=int)
-@click.option("--ready-fd", type=int, required=True)
-@click.option("--lifeline-fd", type=int, required=True)
+@click.option("--orders-fd", type=int, required=True)
 @config_option
-def worker(role: str, index: int, ready_fd: int, lifeline_fd: int, config: Path) -> None:
-    """Serve one role until told to stop (started by `sumun up`)."""
+def zygote(orders_fd: int, config: Path) -> None:
+    """Fork zygotes for roles, and those workers, until the supervisor is gone (started by `sumun up`)."""
+    log_to_terminal("zygote")
+    bootstrap.warm(config)
+    if order := _forked(orders_fd):
+        role = bootstrap.Role(order.name)
+        _show("zygote", role, config=config)
+        log_to_terminal(f"{role}-zygote")
+        bootstrap.warm_role(role)
+        if order := _forked(*order.files):
+            _work(role, int(order.name), *order.files, config=config)
+
+
+def _forked(orders_fd: int) -> Order | None:
+    with socket.socket(fileno=orders_fd) as orders:
+        orders.set_inheritable(False)
+        return forked(orders)
+
+
+def _show(*words: str, config: Path) -> None:
+    show_as([sys.executable, "-m", "sumun", *words, "--config", str(config)])
+
+
+def _work(role: bootstrap.Role, index: int, ready_fd: int, lifeline_fd: int, *, config: Path) -> None:
+    """Serve one role in this process until told to stop."""
+    _show("worker", role, str(index), config=config)
     log_to_terminal(f"{role}-{index}")
-    os.set_inheritable(lifeline_fd, False)
     try:
-        asyncio.run(_serve(bootstrap.Role(role), index, ready_fd, lifeline_fd, config))
+        asyncio.run(_serve(role, index, ready_fd, lifeline_fd, config))
     except OperatorFault as error:
         log.critical("%s", error)
         raise SystemExit(COULD_NOT) from None
