@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -19,6 +20,7 @@ from sumun.loading.subscriptions import updater
 
 async def serve(role: Role, index: int, config: Path, *, orders: Orders, on_ready: Callable[[], None]) -> None:
     """Serve one role in this process until it is told to stop; raises OperatorFault where it cannot start."""
+    _open_as_many_files_as_may_be()
     process = beginnings(config, f"{role}-{index}")
     active, recorder = process.active, process.recorder
     async with AsyncExitStack() as at_the_end:
@@ -33,6 +35,12 @@ async def serve(role: Role, index: int, config: Path, *, orders: Orders, on_read
             work.append(_refreshing(process, at_the_end).run())
         on_ready()
         await _until(_stopped(part, orders), work)  # connections that still run need the chores
+
+
+def _open_as_many_files_as_may_be() -> None:
+    """A tunnel takes two, and a shell's usual limit of 1,024 is soon reached."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _part(role: Role) -> Callable[[Process, AsyncExitStack], Part]:

@@ -71,9 +71,9 @@ class RawDnsListener(Raw):
 class RawProxyLimits(Raw):
     """What the proxy spends on clients at most."""
 
-    connections: int = Field(default=1024, ge=1, le=65_535, description="Connections of one client at a time.")
+    connections: int = Field(default=8192, ge=1, le=65_535, description="Connections of one client at a time.")
     handshakes: int = Field(
-        default=128, ge=1, le=65_535, description="Of these, such as have not said yet where they want to go."
+        default=1024, ge=1, le=65_535, description="Of these, such as have not said yet where they want to go."
     )
     opening: Duration = Field(
         default=timedelta(seconds=15), description="Time a client has for each thing that it must say first."

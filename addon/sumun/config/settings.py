@@ -212,9 +212,9 @@ class Resolving:
 class ProxyLimits:
     """What the proxy spends on clients at most."""
 
-    connections: int = 1024
+    connections: int = 8192
     """Connections of one client at a time."""
-    handshakes: int = 128
+    handshakes: int = 1024
     """Of these, such as have not said yet where they want to go."""
     opening: timedelta = timedelta(seconds=15)
     """Time a client has for each thing that it must say first."""
