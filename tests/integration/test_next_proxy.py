@@ -315,6 +315,7 @@ def test_a_next_proxy_that_stalls_is_given_up_in_time_and_leaves_nothing(tmp_pat
             page = await asked_through(filter_, tmp_path, "api.chatgpt.com", origin.port, STALLING)
             assert (page.status, page.headers["content-type"]) == (502, "text/html; charset=utf-8")
             assert "did not answer" in page.text
+            assert filter_.count("proxy_upstream_failures_total", segment="a", reason="unreachable") == 1
             assert len(parent.heads) == 2, "no second try"
             assert origin.connections == 2
             while asyncio.all_tasks() - tasks or open_files() > files:  # noqa: ASYNC110 - nothing tells; a leak hangs

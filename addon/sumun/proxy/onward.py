@@ -73,7 +73,7 @@ class Onward:
 
     def tls_start_server(self, data: tls.TlsData) -> None:
         """The tunnel is open: TLS with the origin begins in it."""
-        for layer in data.context.layers:
+        for layer in data.context.layers if self._opening else ():
             if isinstance(layer, HttpUpstreamProxy):
                 self._forget(layer.tunnel_connection)
 
