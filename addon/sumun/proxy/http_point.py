@@ -152,9 +152,11 @@ class HttpPoint:
         badly_signed = why.lower().startswith("certificate verify failed")
         kind = Failure.UPSTREAM_CERTIFICATE if badly_signed else Failure.UPSTREAM_UNREACHABLE
         try:
+            client = translate.client_address(flow)
+            self.teller.upstream_failed(client, "certificate" if badly_signed else "unreachable")
             page = self.failure_pages(
                 translate.asked(flow), kind=kind, organisation=self.organisation(), incident="",
-                at=self.teller.clock(), segment=self.teller.policy().segment_of(translate.client_address(flow)),
+                at=self.teller.clock(), segment=self.teller.policy().segment_of(client),
             )  # fmt: skip
             return enforce.response(page)
         except Exception:

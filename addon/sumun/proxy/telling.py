@@ -112,6 +112,10 @@ class Teller:
         self.metrics.failure_decisions.labels(point, name, mode).inc()
         return name, mode
 
+    def upstream_failed(self, client: IPAddress, reason: str) -> None:
+        """Count a request that no origin answered."""
+        self.metrics.proxy_upstream_failures.labels(self._segment_name(client), reason).inc()
+
     def record(self, event: AccessDecided) -> str:
         """Record an event and return its id, the incident id of a page; empty where it could not be recorded."""
         try:
