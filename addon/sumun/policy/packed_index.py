@@ -298,7 +298,7 @@ class PackedIndex:
         """What is answered for this name, and for those below it."""
         bucket = crc32(name) & self._bucket_mask
         low, high = self._starts[bucket], self._starts[bucket + 1]
-        if low < 0:
+        if low < 0 or not name:  # the root is on no list
             return None
         high = max(high, ~high)
         if self._crowded:
