@@ -6,7 +6,7 @@ Answers as ``DomainIndex`` does, for entries that are ids of lists. The buffer h
     records   a name, and the number of its label, which says what lists carry it as what; every octet of a number has
               its top bit set, and none of a name has, so neither needs a mark at its end
     starts    for each bucket where its first record begins; for an empty one the complement of where it would
-    roots     one octet each, about eight for a root, which is the last two labels of a name: how many labels the names
+    roots     one octet each, about ten for a root, which is the last two labels of a name: how many labels the names
               below it have. So most misses end after one look, and a hit needs few
     header (JSON)
 
@@ -36,11 +36,12 @@ MAGIC: Final = b"sumunix3"
 _CHECKED: Final = 40
 """Octets before the part that the digest covers."""
 _HEADER: Final = 48
-_CELLS_PER_ROOT: Final = 8
+_CELLS_PER_ROOT: Final = 10
 _SCANNED: Final = 4096
 """Octets of a bucket that are searched from end to end; a bucket that nobody made on purpose has some thirty."""
 _DEEP: Final = 8
 """Names of as many labels and more share the last bit in ``roots``; the first is for names of one."""
+_DEEP_BIT: Final = 1 << _DEEP - 1
 _DEPTHS: Final = tuple(
     tuple(depth for depth in range(_DEEP - 1, 0, -1) if 1 << depth - 1 & bits) for bits in range(256)
 )
@@ -163,14 +164,14 @@ def _records(names: Iterable[bytes], numbers: Iterable[bytes], size: int) -> byt
 
 def _roots(names: Sequence[bytes]) -> bytearray:
     hashes = array("I", (crc32(b".".join(name.rsplit(b".", 2)[-2:])) for name in names))
-    seen = bytearray(1 << max(4, len(names).bit_length()))
+    seen = bytearray(8 << max(4, len(names).bit_length()))
     for value in hashes:
         seen[value & len(seen) - 1] = 1
     roots = max(2, sum(seen))  # nearly: some share a place
     top = any(b"." not in name for name in names)  # such a name may have any root below it
-    cells = bytearray((top,)) * (1 << (roots * _CELLS_PER_ROOT - 1).bit_length())
+    cells = bytearray((top,)) * (roots * _CELLS_PER_ROOT + 1)
     for value, name in zip(hashes, names, strict=True):
-        cells[value & len(cells) - 1] |= 1 << min(name.count(b"."), _DEEP - 1)
+        cells[value % len(cells)] |= 1 << min(name.count(b"."), _DEEP - 1)
     return cells
 
 
@@ -219,7 +220,8 @@ class PackedIndex:
         self._answers: Final[dict[bytes, _Answers]] = {
             number: ([*filter(None, label)], [*filter(None, label[1:])]) for number, label in self._labels.items()
         }
-        self._short: Final = {number[0]: answers for number, answers in self._answers.items() if len(number) == 1}
+        self._short: Final = tuple(self._answers.get(bytes((octet,))) for octet in range(256))
+        """The same by the octet behind a name; None: it is no number, or only begins one."""
         self._listed_globs: Final[list[list[str]]] = header["globs"]
         self._globs: Final = DomainIndex((Pattern(text, Match.GLOB), value) for text, value in self._listed_globs)
         self._has_globs: Final = bool(header["globs"])
@@ -229,7 +231,7 @@ class PackedIndex:
         self._roots: Final = view[slice(*places["roots"])]
         self._starts: Final = view[slice(*places["starts"])].cast("i")
         self._octets: Final[Searched] = buffer
-        self._root_mask: Final = len(self._roots) - 1
+        self._root_cells: Final = len(self._roots)  # odd: CRCs of numbered names are too regular for a power of two
         self._bucket_mask: Final = len(self._starts) - 2
 
     def __len__(self) -> int:
@@ -241,11 +243,11 @@ class PackedIndex:
         octets = name.text.encode()
         labels = octets.rsplit(b".", 2)
         root = octets[len(labels[0]) + 1 :] if len(labels) > 2 else octets
-        depths = self._roots[crc32(root) & self._root_mask]
+        depths = self._roots[crc32(root) % self._root_cells]
         if not depths:
             return self._globs.lookup(name) if self._has_globs else []
         count = octets.count(b".") + 1
-        found = self._deep(octets, count) if depths >> _DEEP - 1 else []
+        found = self._deep(octets, count) if depths >= _DEEP_BIT else []
         for depth in _DEPTHS[depths]:
             above = count - depth
             if above < 0:
@@ -255,7 +257,7 @@ class PackedIndex:
             if start < 0:
                 continue
             end = start + len(listed)
-            if self._octets[start:end] != listed or not (answers := self._short.get(self._octets[end])):
+            if self._octets[start:end] != listed or not (answers := self._short[self._octets[end]]):
                 answers = self._find(listed)  # as for one name in five, since it is not the first of its bucket
             if answers:
                 found += answers[above > 0]
@@ -308,7 +310,7 @@ class PackedIndex:
             end = place + len(name)
             first = self._octets[end]
             if first >= _TOP and (place == low or self._octets[place - 1] >= _TOP):  # no part of a longer name
-                return self._short.get(first) or self._answers[self._octets[end : end + _LONG_SIZE]]
+                return self._short[first] or self._answers[self._octets[end : end + _LONG_SIZE]]
             place = self._octets.find(name, place + 1, high)
         return None
 
