@@ -163,7 +163,7 @@ def _records(names: Iterable[bytes], numbers: Iterable[bytes], size: int) -> byt
 
 
 def _roots(names: Sequence[bytes]) -> bytearray:
-    hashes = array("I", (crc32(b".".join(name.rsplit(b".", 2)[-2:])) for name in names))
+    hashes = array("I", (crc32(b"".join(name.rsplit(b".", 2)[-2:])) for name in names))
     seen = bytearray(8 << max(4, len(names).bit_length()))
     for value in hashes:
         seen[value & len(seen) - 1] = 1
@@ -241,12 +241,12 @@ class PackedIndex:
         """All lists that cover the name, in the groups and the order of ``DomainIndex.lookup``."""
         # Every name that anybody asks for comes here, and calls cost most: so the usual way is all in one function.
         octets = name.text.encode()
-        labels = octets.rsplit(b".", 2)
-        root = octets[len(labels[0]) + 1 :] if len(labels) > 2 else octets
+        labels = octets.split(b".")
+        count = len(labels)
+        root = labels[-2] + labels[-1] if count > 1 else octets
         depths = self._roots[crc32(root) % self._root_cells]
         if not depths:
             return self._globs.lookup(name) if self._has_globs else []
-        count = octets.count(b".") + 1
         found = self._deep(octets, count) if depths >= _DEEP_BIT else []
         for depth in _DEPTHS[depths]:
             above = count - depth
