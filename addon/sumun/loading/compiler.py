@@ -28,7 +28,7 @@ _MAX_GLOBS = 10_000
 """Of one list: each costs every look-up below its tail, and is held in every process."""
 _MAX_PARTIAL = 1_000
 """Rules of one list that leave names out: each is a label of its own, and an index has room for some 65,000."""
-_FORMAT = 3
+_FORMAT = 4
 """Changes whenever the same lists would give another index."""
 
 
