@@ -11,6 +11,7 @@ from mitmproxy.net.http.status_codes import RESPONSES
 from sumun.model.name import DomainName, IPAddress
 from sumun.model.rule import Rule
 from sumun.pages.render import Page
+from sumun.proxy.translate import Flow
 
 _PORT = re.compile(r":[0-9]+\Z", re.ASCII)
 
@@ -25,7 +26,7 @@ def response(page: Page) -> http.Response:
     return http.Response(b"HTTP/1.1", page.status, reason, http.Headers(fields), page.body, None, 0.0, 0.0)
 
 
-def bare(flow: http.HTTPFlow, status: int, text: str) -> None:
+def bare(flow: Flow, status: int, text: str) -> None:
     """Answer shortly, depending on nothing that could fail, and part: what follows would be as doubtful."""
     fields = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store", "x-should-retry": "false"}
     if not flow.request.is_http2:
