@@ -24,7 +24,7 @@ from sumun.model.parents import is_parent
 from sumun.model.rule import IPNetwork
 from sumun.model.segment import Authenticate
 from sumun.model.verdict import Point
-from sumun.proxy import translate
+from sumun.proxy import messages, translate
 from sumun.proxy.authentication import Authentication
 from sumun.proxy.caller import IDLE, Caller
 from sumun.proxy.forms import Forms
@@ -173,7 +173,7 @@ class Quick:
 def _flow(head: bytes, client: IPAddress) -> _Flow | None:
     """Read a head without flaw as mitmproxy does, for which this is a proxy; None: it means more than it says."""
     try:
-        request = http1.read_request_head(head[: -len(_END)].split(b"\r\n"))
+        request = messages.request(head)
         if not request.host:
             _lead_to_host(request)
     except ValueError:
