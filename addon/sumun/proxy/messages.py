@@ -6,6 +6,7 @@ Reaches into its parser and its types; tests/unit/proxy/test_messages.py compare
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 from mitmproxy import http
 from mitmproxy.net.http.http1.read import _read_request_line
@@ -21,13 +22,27 @@ class _Headers(http.Headers):
         self._indexed: Fields | None = None
         self._index: dict[bytes, list[str]] = {}
 
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str | bytes) and self._values(name) is not None
+
+    def __getitem__(self, name: str | bytes) -> str:
+        if values := self._values(name):
+            return ", ".join(values)
+        raise KeyError(name)
+
+    def get(self, name: str | bytes, default: Any = None) -> Any:
+        return ", ".join(values) if (values := self._values(name)) else default
+
     def get_all(self, name: str | bytes) -> list[str]:
+        return list(self._values(name) or ())
+
+    def _values(self, name: str | bytes) -> list[str] | None:
         if self._indexed is not self.fields:  # every change puts another tuple there
             self._indexed, self._index = self.fields, {}
             for field, value in self.fields:
                 self._index.setdefault(field.lower(), []).append(value.decode("utf-8", "surrogateescape"))
         key = name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name
-        return list(self._index.get(key.lower(), ()))
+        return self._index.get(key.lower())
 
 
 class _RequestData(http.RequestData):

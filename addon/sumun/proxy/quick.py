@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from time import perf_counter
 from typing import Any
 
@@ -24,13 +25,16 @@ from sumun.model.parents import is_parent
 from sumun.model.rule import IPNetwork
 from sumun.model.segment import Authenticate
 from sumun.model.verdict import Point
+from sumun.policy.engine import Policy
 from sumun.proxy import messages, translate
 from sumun.proxy.authentication import Authentication
 from sumun.proxy.caller import IDLE, Caller
 from sumun.proxy.forms import Forms
 from sumun.proxy.http_point import HttpPoint
 from sumun.proxy.hygiene import head_flaw
+from sumun.proxy.memo import ENTRIES, LIFE
 from sumun.proxy.opening import LIMIT, Unreadable
+from sumun.proxy.telling import Teller
 
 logger = logging.getLogger(__name__)
 
@@ -87,6 +91,28 @@ class _Stopwatch(AbstractContextManager["_Stopwatch"]):
         self.seconds += perf_counter()
 
 
+class _Passed:
+    """Which client went where a moment ago without being stopped here: nothing is decided by it, only time is saved.
+
+    Whatever mitmproxy is given needlessly is judged there.
+    """
+
+    def __init__(self) -> None:
+        self._policy: Policy | None = None
+        self._until: dict[tuple[str, str], datetime] = {}
+
+    def lately(self, teller: Teller, flow: _Flow) -> bool:
+        until = self._until.get((flow.client_conn.peername[0], flow.request.host))
+        return until is not None and teller.clock() < until and teller.policy() is self._policy
+
+    def note(self, teller: Teller, flow: _Flow) -> None:
+        policy = teller.policy()
+        if policy is not self._policy or len(self._until) >= ENTRIES:
+            self._policy = policy
+            self._until.clear()
+        self._until[flow.client_conn.peername[0], flow.request.host] = teller.clock() + LIFE
+
+
 @dataclass(frozen=True, slots=True)
 class Quick:
     """Attends to plain HTTP until something else is asked for than what is stopped."""
@@ -98,6 +124,7 @@ class Quick:
     """Parents that are believed when they tell whose request it is."""
     head: int = LIMIT
     """Octets that a request head may have."""
+    passed: _Passed = field(default_factory=_Passed)
 
     async def attend(self, caller: Caller, *, is_proxy: bool) -> bool:
         """Answer request after request; True: the connection has ended, False: what comes now is mitmproxy's."""
@@ -150,18 +177,21 @@ class Quick:
         flow = _flow(head, client)
         if flow is None or (self.forms and self.forms.takes(flow)):
             return None
-        timer = _Stopwatch()
+        timer, teller = _Stopwatch(), self.point.teller
         try:
+            if self.passed.lately(teller, flow):
+                return None
             facts = self.point.read_head(flow, self.trusted)
             judgement = self.point.judge(flow, facts, timer)
+            if not judgement.is_page:
+                self.passed.note(teller, flow)
+                return None
         except Exception:  # noqa: BLE001 - mitmproxy's hooks meet the same, log it, and end as the segment says
-            return None
-        if not judgement.is_page:
             return None
         size = len(head) + (translate.declared_size(flow.request) or 0)
         if size > len(said):
             return size
-        self.point.teller.metrics.decision_duration.labels(Point.HTTP).observe(timer.seconds)
+        teller.metrics.decision_duration.labels(Point.HTTP).observe(timer.seconds)
         try:
             self.point.act(judgement, facts, whole=False)
         except Exception:
