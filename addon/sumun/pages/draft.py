@@ -81,6 +81,10 @@ class _Known:
     """What it is known by: while it is there, nothing else has the same identity."""
 
 
+_SEEN = _Known(None, ())
+"""Asked for once: whoever goes through all there is, is not to have a draft made of each."""
+
+
 class Drafts:
     """The drafts of one process, found by what they depend on; values of the configuration by their identity."""
 
@@ -105,16 +109,19 @@ class Drafts:
         key = (language, decision.action, decision.reason, data_exposed, "-" in case.incident, shape, *map(id, held))
         known, service = self._known.get(key), service_of(decision, language)
         what, ticket = passing(case, LANGUAGES[language], service), offer.ticket if offer else ""
-        whole = bool(service and what.incident and what.host)  # without these the page has other words
+        names_host = not service and offer is not None and bool(offer.length)  # in "remembered for ..."
+        whole = bool(what.incident and what.host) and not names_host
         if whole and known and known.draft and (page := known.draft.filled(what, ticket)):
             return page
         page = page_of(story := tell())
         if whole and known is None:
+            self._keep(key, _SEEN)
+        elif whole and known is _SEEN:
             draft = Draft.of(story)
-            self._learn(key, _Known(draft if draft.filled(what, ticket) == page else None, held))
+            self._keep(key, _Known(draft if draft.filled(what, ticket) == page else None, held))
         return page
 
-    def _learn(self, key: tuple[object, ...], known: _Known) -> None:
+    def _keep(self, key: tuple[object, ...], known: _Known) -> None:
         if len(self._known) >= self._limit:
             self._known.clear()
         self._known[key] = known
