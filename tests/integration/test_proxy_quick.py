@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from ipaddress import ip_network
@@ -12,8 +13,12 @@ from typing import Any
 
 import pytest
 
+from sumun.config.user_settings import IdentityHeader, UserSettings
 from sumun.model.event import AccessDecided
+from sumun.model.segment import Authenticate, FailMode, ProxyPolicy
+from sumun.model.user import Identity
 from sumun.policy.engine import Policy
+from tests.support.builders import DEEPSEEK, policy, rule, segment
 from tests.support.forms import Desk, serving
 from tests.support.heads import BLOCK, JUSTIFY, MODELS, STRANGER, WARN, head, others, stopped, stopping
 from tests.support.origins import Origin
@@ -75,8 +80,9 @@ type Seen = list[tuple[bytes, list[AccessDecided]]]
 def compared(
     folder: Path,
     ask: Callable[[Desk], Awaitable[Seen]],
-    policy_: Policy,
+    policy_: Policy | Callable[[], Policy],
     names: dict[str, Any] | None = None,
+    parts: dict[str, Any] | None = None,
     **more: Any,
 ) -> Seen:
     """Ask the same of two filters: one whose gate answers, and one where mitmproxy does. (It runs one at a time.)"""
@@ -85,7 +91,7 @@ def compared(
         mine = folder / str(at_gate)
         mine.mkdir()
         settings = loopback_settings(mine, **more)
-        async with serving(mine, policy_, names, settings=settings, answers_at_gate=at_gate) as desk:
+        async with serving(mine, policy_, names, settings=settings, answers_at_gate=at_gate, **(parts or {})) as desk:
             seen = await ask(desk)
         return seen, counts(desk.filter)
 
@@ -161,6 +167,74 @@ def test_a_connection_goes_on_with_mitmproxy_and_stays_there(tmp_path: Path) -> 
 
     ((answers, told),) = compared(tmp_path, ask, stopping(), names={"open.test": "127.0.0.1"})
     assert (answers.count(b"HTTP/1.1 403 "), answers.count(b"HTTP/1.1 200 "), len(told)) == (3, 2, 3)
+
+
+def broken(*_: object, **__: object) -> Any:
+    raise RuntimeError("broken")
+
+
+class BrokenEvents:
+    def record(self, _: AccessDecided) -> str:
+        return str(broken())
+
+
+class BrokenDecisions(Policy):
+    """Knows who is where, and nothing else."""
+
+    def __init__(self, sound: Policy) -> None:
+        self.sound = sound
+
+    def segment_of(self, client: Any) -> Any:
+        return self.sound.segment_of(client)
+
+    def granting(self, _: Any) -> Policy:
+        return self
+
+    decide = facts = broken
+
+
+@pytest.mark.parametrize("parts", [{"pages": broken}, {"events": BrokenEvents()}], ids=["pages", "events"])
+def test_what_is_stopped_is_stopped_though_it_cannot_be_shown_or_told(tmp_path: Path, parts: dict[str, Any]) -> None:
+    requests = [head("GET", "/"), head("HEAD", "/"), head("POST", "/", "Content-Length: 2", body=b"{}")]
+    seen = compared(tmp_path, each(requests, BLOCK), stopping(), parts=parts)
+    assert all(b"HTTP/1.1 403 " in answers for answers, _ in seen)
+
+
+@pytest.mark.parametrize("mode", list(FailMode))
+def test_what_cannot_be_decided_ends_as_the_segment_says(tmp_path: Path, mode: FailMode) -> None:
+    unsure = BrokenDecisions(policy(segment("hq", f"{BLOCK}/32", on_failure=mode)))
+    seen = compared(tmp_path, each([head("GET", "/"), head("HEAD", "/")], BLOCK), lambda: unsure)
+    assert all((b"HTTP/1.1 403 " in answers) is (mode is FailMode.CLOSED) for answers, _ in seen)
+
+
+class OneUser:
+    """Knows kim."""
+
+    async def check(self, name: str, password: bytes) -> Identity | None:
+        await asyncio.sleep(0)
+        return Identity(name) if (name, password) == ("kim", b"right") else None
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize("pages", [False, True], ids=["at the proxy", "sinkholed"])
+@pytest.mark.parametrize("mode", list(Authenticate))
+def test_users_are_asked_alike(tmp_path: Path, mode: Authenticate, pages: bool) -> None:
+    rules = [rule("kim-may", "allow", users=["kim"]), rule("no-ai", "block", categories=["*"])]
+    asking = policy(
+        segment("hq", f"{BLOCK}/32", rules=rules, proxy=ProxyPolicy(authenticate=mode)), services=[DEEPSEEK]
+    )
+    said = [b64encode(each).decode() for each in (b"kim:right", b"kim:wrong", b"kim", b":")]
+    fields = [(), *((f"Proxy-Authorization: Basic {each}",) for each in said), ("X-User: kim",), ("X-User: lee",)]
+    twice = (f"Proxy-Authorization: Basic {said[0]}",) * 2
+    requests = [head("GET", "/", *more) for more in (*fields, twice)]
+    for name, parents in (("alone", ()), ("behind a parent", (ip_network(f"{BLOCK}/32"),))):
+        (tmp_path / name).mkdir()
+        compared(
+            tmp_path / name, each(requests, BLOCK, pages=pages), asking, parts={"users": OneUser()},
+            users=UserSettings(header=IdentityHeader("X-User", None)), trusted_parents=parents,
+        )  # fmt: skip
 
 
 def test_a_drain_does_not_wait_for_connections_that_the_gate_keeps(tmp_path: Path) -> None:
