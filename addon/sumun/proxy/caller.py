@@ -17,10 +17,12 @@ from sumun.model.name import IPAddress, plain
 from sumun.model.user import Identity
 from sumun.proxy.destination import Destination
 from sumun.proxy.opening import LIMIT, Unreadable
-from sumun.proxy.watch import HEARD, LAST, Watch
+from sumun.proxy.watch import BROKEN, HEARD, HUNG_UP, LAST, STREAM, WRITE, Watch
 
 type Attend = Callable[[Caller], Coroutine[Any, Any, None]]
 
+IDLE = 900.0
+"""Seconds without an octet on a connection that is served here or by mitmproxy; long polls end within minutes."""
 _AT_ONCE = 64 * 1024
 """Octets read in one go."""
 _DRAINED = 4
@@ -38,8 +40,8 @@ class Caller:
 
     __slots__ = (
         "_awaited", "_course", "_deadline", "_fd", "_fresh", "_gone", "_on_over", "_said", "_sock", "_waiting",
-        "_watched", "asked", "came_from", "client", "ended", "has_opened", "here", "is_idle", "is_late", "is_spliced",
-        "original", "over", "transport", "watch", "who",
+        "_watched", "_writing", "asked", "came_from", "client", "ended", "has_opened", "here", "is_idle", "is_late",
+        "is_spliced", "original", "over", "transport", "watch", "who",
     )  # fmt: skip
 
     _course: Coroutine[Any, Any, None]
@@ -78,6 +80,8 @@ class Caller:
         self._said = b""
         self._waiting = False
         """Whether the course waits for the next words."""
+        self._writing = False
+        """Whether the course waits until the client takes more; nothing it says is read meanwhile."""
         self._deadline = math.inf
         self._awaited: asyncio.Future[Any] | None = None
         self._gone: asyncio.Future[None] | None = None
@@ -147,6 +151,44 @@ class Caller:
         with suppress(OSError):  # a client that has gone is noticed when it is read
             self._sock.send(words)
 
+    async def deliver(self, words: bytes, *, within: float) -> bool:
+        """Answer at any length; whether the client has taken it all, never pausing for longer than so many seconds."""
+        try:
+            words = words[self._send(words) :]
+            while words:
+                await self._until_it_takes_more(within)
+                words = words[self._send(words) :]
+        except (OSError, TimeoutError):
+            return False
+        return True
+
+    def _send(self, words: bytes) -> int:
+        """How much the kernel has taken; raises OSError where the client has gone."""
+        try:
+            return self._sock.send(words)
+        except BlockingIOError:
+            return 0
+
+    async def _until_it_takes_more(self, within: float) -> None:
+        if self._watched:
+            self.watch.again(self._fd)
+        else:
+            self._watched = True
+            self.watch.add(self._fd, STREAM, self._on_events)
+        self._writing = True
+        try:
+            await self.pause(within)
+        finally:
+            self._writing = False
+            self.watch.again(self._fd)  # what it has said meanwhile was not looked at
+
+    async def give_way(self) -> None:
+        """Let everybody else have their turn first."""
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
+        loop.call_soon(_done, turn)
+        await turn
+
     def release(self) -> tuple[socket.SocketType, bytes]:
         """Give the connection, watched or not, to somebody else, with what was said so far."""
         said, self._said = self._said, b""
@@ -199,6 +241,10 @@ class Caller:
 
     def _on_events(self, events: int) -> None:
         """Keep what comes while nobody waits for it, too; a client that talks on without being asked is not read."""
+        if self._writing:
+            if events & (WRITE | BROKEN | HUNG_UP):
+                self.go_on()
+            return
         self._receive()
         if events & LAST and not self.ended:
             self._receive()
@@ -225,6 +271,11 @@ class Caller:
         self._said = self._said + data if self._said else data
         self.ended = not data
         return True
+
+
+def _done(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_result(None)
 
 
 @coroutine

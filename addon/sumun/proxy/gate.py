@@ -28,6 +28,7 @@ from sumun.proxy.next_proxy import through
 from sumun.proxy.opening import Kind, Unreadable, client_hello, connect, kind, request_line
 from sumun.proxy.origin import Forbidden, NoWay, Origins, dial
 from sumun.proxy.pinned import Pinned
+from sumun.proxy.quick import Quick
 from sumun.proxy.relay import Tunnel
 from sumun.proxy.ruling import (
     ADDRESS_LITERAL,
@@ -77,6 +78,8 @@ class Gate:
     """Clients that refused our certificate."""
     authentication: Authentication | None = None
     """Finds out who the user is; None where nobody is asked."""
+    quick: Quick | None = None
+    """Answers plain requests that are stopped; None leaves them all to mitmproxy."""
     port: int = 0
     certificate: bytes = b""
     """What clients install, in PEM."""
@@ -361,10 +364,13 @@ class _Visit:
         return ruling.verdict is Verdict.SPLICED
 
     async def _hand_over(self, destination: Destination | None) -> None:
-        self._gate.teller.connection(self._ruling, self._caller.client, Verdict.INTERCEPTED)
-        self._caller.has_opened = True
-        self._gate.opened(self._caller.came_from)
-        await asyncio.create_task(self._gate.hand_over(self._caller, destination))  # mitmproxy's code needs a task
+        gate, caller = self._gate, self._caller
+        gate.teller.connection(self._ruling, caller.client, Verdict.INTERCEPTED)
+        caller.has_opened = True
+        gate.opened(caller.came_from)
+        if gate.quick and self._ruling is None and await gate.quick.attend(caller, is_proxy=gate.is_welcoming):
+            return
+        await asyncio.create_task(gate.hand_over(caller, destination))  # mitmproxy's code needs a task
 
     def _end(self, verdict: Verdict, last_word: bytes = b"", *, bypass: str | None = None) -> None:
         self._caller.close(last_word)
