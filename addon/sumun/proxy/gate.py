@@ -111,7 +111,7 @@ class _Visit:
             if gate.trusted and self._is_parent():
                 await self._hear_parent()
             self._destination = caller.original
-            first = caller.heard(kind) or await caller.read(kind, within=gate.opening)
+            first = ready if (ready := caller.heard(kind)) else await caller.read(kind, within=gate.opening)
             if first is Kind.CONNECT:
                 await self._connect()
             elif first is Kind.SOCKS:
@@ -148,7 +148,7 @@ class _Visit:
     async def _connect(self) -> None:
         gate, caller = self._gate, self._caller
         try:
-            request = caller.heard(connect) or await caller.read(connect, within=gate.opening)
+            request = ready if (ready := caller.heard(connect)) else await caller.read(connect, within=gate.opening)
         except Unreadable as error:
             return self._end(Verdict.CLOSED, plain(400, "Bad Request", str(error)))
         if parent := bool(gate.trusted) and self._is_parent():
@@ -260,8 +260,8 @@ class _Visit:
         return bool(answered)
 
     async def _tls(self) -> None:
-        caller = self._caller
-        hello = caller.heard(client_hello) or await caller.read(client_hello, within=self._gate.opening)
+        within, caller = self._gate.opening, self._caller
+        hello = ready if (ready := caller.heard(client_hello)) else await caller.read(client_hello, within=within)
         self._server_name = hello.server_name
         ruling = self._rule()
         verdict = ruling.verdict
