@@ -360,13 +360,15 @@ class _Visit:
         return None
 
     def _relay(self, origin: socket.SocketType) -> None:
-        client, said = self._caller.release()
+        caller, ruling = self._caller, self._ruling.ruling if self._ruling else None
+        client, said = caller.release()
         tunnels = self._gate.tunnels
         tunnel = Tunnel(self._gate.watch, client, origin, tunnels.discard)
-        concerns_ai = self._ruling is not None and self._ruling.ruling.is_logged
-        until = self._ruling.ruling.outcome.valid_until if self._ruling else None
-        self._caller.is_spliced = True
-        tunnels.add(tunnel, self._still_allowed if concerns_ai else None, until, client=self._caller.came_from)
+        caller.is_spliced = True
+        if ruling and ruling.is_logged:
+            tunnels.add(tunnel, self._still_allowed, ruling.outcome.valid_until, client=caller.came_from)
+        else:
+            tunnels.add(tunnel, None, None, client=caller.came_from)
         tunnel.start(said)
 
     def _still_allowed(self) -> bool:
@@ -390,11 +392,10 @@ class _Visit:
         self._tell(verdict, DataExposed.NONE, bypass)
 
     def _tell(self, verdict: Verdict, exposed: DataExposed, bypass: str | None = None) -> None:
-        teller = self._gate.teller
-        teller.connection(self._ruling, self._caller.client, verdict)
-        if self._ruling:
-            name = str(self._server_name) if self._server_name else None
-            pinned = verdict is Verdict.SPLICED and self._ruling.verdict is Verdict.INTERCEPTED
+        teller, ruling, name = self._gate.teller, self._ruling, self._server_name
+        teller.connection(ruling, self._caller.client, verdict)
+        if ruling:
+            pinned = verdict is Verdict.SPLICED and ruling.verdict is Verdict.INTERCEPTED
             if pinned:
-                teller.metrics.pinned.labels(self._ruling.ruling.outcome.segment, "spliced").inc()
-            teller.ended_at_gate(self._ruling, verdict, exposed, server_name=name, bypass=bypass, pinned=pinned)
+                teller.metrics.pinned.labels(ruling.ruling.outcome.segment, "spliced").inc()
+            teller.ended_at_gate(ruling, verdict, exposed, server_name=name, bypass=bypass, pinned=pinned)
