@@ -77,9 +77,16 @@ class Watch:
             self._dropped.add(fd)
 
     def _look(self) -> None:
-        self._dropped.clear()
-        for fd, events in self._epoll.poll(0, _BATCH):
-            if fd in self._dropped or (handler := self._known.get(fd)) is None:
+        left = _BATCH
+        while left > 0 and (batch := self._epoll.poll(0, left)):
+            self._handle(batch)
+            left -= len(batch)
+
+    def _handle(self, batch: list[tuple[int, int]]) -> None:
+        dropped, known = self._dropped, self._known
+        dropped.clear()
+        for fd, events in batch:
+            if fd in dropped or (handler := known.get(fd)) is None:
                 continue
             try:
                 handler(events)
