@@ -31,7 +31,7 @@ class Visit:
         self.caller.begin(attend, self.over.append)
 
     async def gone(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self.caller.gone()
 
 

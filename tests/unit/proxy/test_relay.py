@@ -49,7 +49,7 @@ def run(test: Callable[[Ends], Awaitable[None]], said: bytes = b"") -> None:
         with ExitStack() as open_:
             ends = Ends(watch, open_, said)
             try:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     await test(ends)
             finally:
                 ends.tunnel.close()
