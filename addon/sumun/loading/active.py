@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache, partial
@@ -40,6 +40,8 @@ class ActivePolicy:
         """Why the files as they are now could not be loaded; empty: they are in force."""
         self.last_success: datetime = clock()
         """When the policy in force was loaded."""
+        self.before_exchange: Callable[[Loaded], Awaitable[None]] = _at_once
+        """Gets whoever serves ready for another policy, which is in force as soon as this returns; never raises."""
 
     @classmethod
     def start(cls, config: Path, clock: Clock) -> Self:
@@ -74,10 +76,11 @@ class ActivePolicy:
         async with self._reloading:
             self._seen = await asyncio.to_thread(signature, self._config)
             try:
-                loaded = await asyncio.to_thread(_load, self._config, self._clock())
+                loaded = await asyncio.to_thread(_load, self._config, self._clock(), gently=True)
             except ConfigError as trouble:
                 self._keep(trouble)
                 return False
+            await self.before_exchange(loaded)
             self._exchange(loaded)
             return True
 
@@ -106,6 +109,10 @@ class ActivePolicy:
         _LOG.info("policy %s is in force", loaded.revision)
         if keys := self.needs_restart:
             _LOG.warning("changes under %s take effect after a restart", ", ".join(f"`{key}`" for key in keys))
+
+
+async def _at_once(_: Loaded) -> None:
+    """Nobody has to get ready."""
 
 
 def signature(config: Path) -> Signature:
@@ -147,13 +154,14 @@ def _stamp(path: str | Path) -> tuple[str, int, int, int]:
     return str(path), status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _load(config: Path, at: datetime) -> Loaded:
-    """Read, build and keep; raises ConfigError, and nothing else."""
+def _load(config: Path, at: datetime, *, gently: bool = False) -> Loaded:
+    """Read, build and keep; raises ConfigError, and nothing else. ``gently``: somebody serves meanwhile."""
     try:
         sources = read_sources(config)
     except LoadError as trouble:
         raise ConfigError([Fault(str(config), 0, "", str(trouble))]) from None
-    loaded = build(sources, at=at, compile_lists=shared(last_good.state_folder(sources.config)))
+    state = last_good.state_folder(sources.config)
+    loaded = build(sources, at=at, compile_lists=shared(state, gently=gently))
     _save(sources, loaded.config.settings.state)
     return loaded
 
