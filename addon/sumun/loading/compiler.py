@@ -117,15 +117,11 @@ def _text(entry: LargeList) -> str:
         raise LoadError(f"reading `{entry.path}`: line {line} is not UTF-8: save the file as UTF-8") from None
 
 
-class _Starved(Exception):
-    """Too little idle time."""
-
-
 def _in_idle_time() -> None:
     """Leave the processor to whoever wants it, at once.
 
     A low priority alone does not: what runs may finish its slice, some milliseconds, however low its priority
-    (sched(7), SCHED_IDLE). Where no core is ever idle there would be no end, so that ends this process.
+    (sched(7), SCHED_IDLE). Where no core is ever idle there would be no end: then this process ends as ``STARVED``.
     """
     if not hasattr(os, "SCHED_IDLE"):
         return
@@ -139,7 +135,7 @@ def _in_idle_time() -> None:
         nonlocal spent
         before, spent = spent, time.process_time()
         if spent - before < _ENOUGH * _LOOK:
-            raise _Starved
+            os._exit(STARVED)  # to put things in order would take time that there is not
 
     signal.signal(signal.SIGALRM, look)
     signal.setitimer(signal.ITIMER_REAL, _LOOK, _LOOK)
@@ -151,17 +147,8 @@ def main() -> int:
     With ``--idle`` in idle time, or not at all: then it is ``STARVED``.
     """
     os.nice(10)  # whoever serves goes first
-    try:
-        if "--idle" in sys.argv:
-            _in_idle_time()
-        status = _compile()
-        signal.setitimer(signal.ITIMER_REAL, 0)
-    except _Starved:
-        return STARVED
-    return status
-
-
-def _compile() -> int:
+    if "--idle" in sys.argv:
+        _in_idle_time()
     given = json.load(sys.stdin)
     job = Job(tuple(LargeList(**entry) for entry in given["lists"]), tuple(given["guarded"]))
     try:
@@ -170,6 +157,8 @@ def _compile() -> int:
     except (LoadError, OSError, ValueError) as why:
         sys.stderr.write(str(why))
         return 1
+    finally:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)  # it is done
     return 0
 
 
