@@ -17,11 +17,13 @@ from sumun.config.parse import outline
 from sumun.config.settings import Settings
 from sumun.loading import last_good
 from sumun.loading.build import Loaded, build
-from sumun.loading.large_lists import shared
+from sumun.loading.large_lists import Compile, NotCompiled, at_hand, shared
 from sumun.loading.sources import LoadError, Sources, catalogue_folder, list_files, read_sources
 from sumun.policy.engine import Policy
 
 _LOG = logging.getLogger(__name__)
+
+_GENTLY = partial(shared, gently=True)
 
 type Clock = Callable[[], datetime]
 type Signature = tuple[tuple[str, int, int, int], ...]
@@ -45,11 +47,16 @@ class ActivePolicy:
 
     @classmethod
     def start(cls, config: Path, clock: Clock) -> Self:
-        """Load the files, or if they are faulty the last good ones; raises ConfigError where there are none."""
+        """Load the files, or if they are faulty the last good ones; raises ConfigError where there are none.
+
+        Where a large list is new and not compiled yet, the last good ones are in force until the watch has found the
+        files changed: a worker that died is back at once, and serves as its neighbours do.
+        """
         seen = signature(config)
         faults: tuple[Fault, ...] = ()
         try:
-            loaded = _load(config, clock())
+            loaded, changed = _first(config, clock())
+            seen = () if changed else seen
         except ConfigError as trouble:
             loaded, faults = _last_good(config, trouble, clock()), trouble.faults
         for warning in loaded.warnings:
@@ -76,7 +83,7 @@ class ActivePolicy:
         async with self._reloading:
             self._seen = await asyncio.to_thread(signature, self._config)
             try:
-                loaded = await asyncio.to_thread(_load, self._config, self._clock(), gently=True)
+                loaded = await asyncio.to_thread(_load, self._config, self._clock(), _GENTLY)
             except ConfigError as trouble:
                 self._keep(trouble)
                 return False
@@ -154,14 +161,26 @@ def _stamp(path: str | Path) -> tuple[str, int, int, int]:
     return str(path), status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _load(config: Path, at: datetime, *, gently: bool = False) -> Loaded:
-    """Read, build and keep; raises ConfigError, and nothing else. ``gently``: somebody serves meanwhile."""
+def _first(config: Path, at: datetime) -> tuple[Loaded, bool]:
+    """What there is to begin with, and whether the files have changed since; raises ConfigError."""
+    with suppress(NotCompiled):
+        return _load(config, at, at_hand), False
+    if (sources := last_good.restore(config, last_good.state_folder(_read(config)))) is not None:
+        with suppress(NotCompiled, ConfigError):
+            loaded = build(sources, at=at, compile_lists=at_hand(last_good.state_folder(sources.config)))
+            _LOG.info("beginning with the last good policy, since large lists have changed and are not compiled yet")
+            return loaded, True
+    return _load(config, at), False
+
+
+def _load(config: Path, at: datetime, compiling: Callable[[Path], Compile] = shared) -> Loaded:
+    """Read, build and keep; raises ConfigError, what ``compiling`` raises, and nothing else."""
     try:
         sources = read_sources(config)
     except LoadError as trouble:
         raise ConfigError([Fault(str(config), 0, "", str(trouble))]) from None
     state = last_good.state_folder(sources.config)
-    loaded = build(sources, at=at, compile_lists=shared(state, gently=gently))
+    loaded = build(sources, at=at, compile_lists=compiling(state))
     _save(sources, loaded.config.settings.state)
     return loaded
 

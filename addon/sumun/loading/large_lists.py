@@ -30,6 +30,21 @@ type Compile = Callable[[Job], PackedIndex]
 """Raises LoadError."""
 
 
+class NotCompiled(Exception):
+    """The index is not there, and nobody was to wait for it."""
+
+
+def at_hand(state: Path) -> Compile:
+    """Use the file that is there; raises NotCompiled where none is."""
+
+    def find(job: Job) -> PackedIndex:
+        if index := _opened(_path(state, job)):
+            return index
+        raise NotCompiled
+
+    return find
+
+
 def in_memory(job: Job) -> PackedIndex:
     """Compile here and now, keep nothing."""
     try:

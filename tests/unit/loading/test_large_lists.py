@@ -268,3 +268,32 @@ def test_a_list_is_compiled_in_idle_time(tmp_path: Path) -> None:
     (tmp_path / "far.txt").write_bytes(octets)
     index = shared(tmp_path, gently=True)(job(tmp_path / "far.txt", octets))
     assert index.lookup(DomainName.parse("x.name.example")) == [["far"]]
+
+
+def test_a_start_does_not_wait_for_a_list_that_changed_and_takes_it_over_soon(tmp_path: Path) -> None:
+    ActivePolicy.start(deployment(tmp_path), clock)
+    before = indexes(tmp_path)
+    deployment(tmp_path, extra="fresh.example\n")
+    again = ActivePolicy.start(tmp_path / "sumun.yaml", clock)
+    assert indexes(tmp_path) == before, "nothing was compiled"
+    assert action(again, "name-number-7.a.example") is Action.BLOCK
+    assert action(again, "fresh.example") is Action.ALLOW
+
+    async def watched() -> bool:
+        results: asyncio.Queue[bool] = asyncio.Queue()
+        watching = asyncio.create_task(again.watch(0.01, reloaded=results.put_nowait))
+        try:
+            return await results.get()
+        finally:
+            watching.cancel()
+
+    assert asyncio.run(watched())
+    assert action(again, "fresh.example") is Action.BLOCK
+
+
+def test_a_faulty_change_is_told_though_a_list_changed_too(tmp_path: Path) -> None:
+    ActivePolicy.start(deployment(tmp_path), clock)
+    deployment(tmp_path, first="{id: broken, action: blok}, ", extra="fresh.example\n")
+    again = ActivePolicy.start(tmp_path / "sumun.yaml", clock)
+    assert not again.last_reload_ok
+    assert action(again, "name-number-7.a.example") is Action.BLOCK
