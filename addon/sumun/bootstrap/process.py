@@ -72,7 +72,7 @@ class Process:
 
 def beginnings(config: Path, identity: str) -> Process:
     """Everything that does not depend on the role; its counts are kept under this identity."""
-    active = ActivePolicy.start(config, clock=now)
+    active = ActivePolicy.start(config, clock=now, at_once=True)
     settings = active.current.config.settings
     share(settings.state / "metrics", identity)
     metrics = Metrics()

@@ -46,17 +46,16 @@ class ActivePolicy:
         """Gets whoever serves ready for another policy, which is in force as soon as this returns; never raises."""
 
     @classmethod
-    def start(cls, config: Path, clock: Clock) -> Self:
+    def start(cls, config: Path, clock: Clock, *, at_once: bool = False) -> Self:
         """Load the files, or if they are faulty the last good ones; raises ConfigError where there are none.
 
-        Where a large list is new and not compiled yet, the last good ones are in force until the watch has found the
-        files changed: a worker that died is back at once, and serves as its neighbours do.
+        ``at_once``: where a large list is new and not compiled yet, the last good ones are in force until the watch
+        finds the files changed. So a worker that died is back at once, and serves as its neighbours do.
         """
         seen = signature(config)
         faults: tuple[Fault, ...] = ()
         try:
-            loaded, changed = _first(config, clock())
-            seen = () if changed else seen
+            loaded, seen = _at_hand(config, seen, clock()) if at_once else (_load(config, clock()), seen)
         except ConfigError as trouble:
             loaded, faults = _last_good(config, trouble, clock()), trouble.faults
         for warning in loaded.warnings:
@@ -161,16 +160,16 @@ def _stamp(path: str | Path) -> tuple[str, int, int, int]:
     return str(path), status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _first(config: Path, at: datetime) -> tuple[Loaded, bool]:
-    """What there is to begin with, and whether the files have changed since; raises ConfigError."""
+def _at_hand(config: Path, seen: Signature, at: datetime) -> tuple[Loaded, Signature]:
+    """What there is to begin with, and the files behind it, where it is what they say; raises ConfigError."""
     with suppress(NotCompiled):
-        return _load(config, at, at_hand), False
+        return _load(config, at, at_hand), seen
     if (sources := last_good.restore(config, last_good.state_folder(_read(config)))) is not None:
         with suppress(NotCompiled, ConfigError):
             loaded = build(sources, at=at, compile_lists=at_hand(last_good.state_folder(sources.config)))
             _LOG.info("beginning with the last good policy, since large lists have changed and are not compiled yet")
-            return loaded, True
-    return _load(config, at), False
+            return loaded, ()
+    return _load(config, at), seen
 
 
 def _load(config: Path, at: datetime, compiling: Callable[[Path], Compile] = shared) -> Loaded:

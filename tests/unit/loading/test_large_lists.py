@@ -274,7 +274,7 @@ def test_a_start_does_not_wait_for_a_list_that_changed_and_takes_it_over_soon(tm
     ActivePolicy.start(deployment(tmp_path), clock)
     before = indexes(tmp_path)
     deployment(tmp_path, extra="fresh.example\n")
-    again = ActivePolicy.start(tmp_path / "sumun.yaml", clock)
+    again = ActivePolicy.start(tmp_path / "sumun.yaml", clock, at_once=True)
     assert indexes(tmp_path) == before, "nothing was compiled"
     assert action(again, "name-number-7.a.example") is Action.BLOCK
     assert action(again, "fresh.example") is Action.ALLOW
@@ -289,11 +289,13 @@ def test_a_start_does_not_wait_for_a_list_that_changed_and_takes_it_over_soon(tm
 
     assert asyncio.run(watched())
     assert action(again, "fresh.example") is Action.BLOCK
+    large(tmp_path, "fresher.example\n")
+    assert action(ActivePolicy.start(tmp_path / "sumun.yaml", clock), "fresher.example") is Action.BLOCK, "else it does"
 
 
 def test_a_faulty_change_is_told_though_a_list_changed_too(tmp_path: Path) -> None:
     ActivePolicy.start(deployment(tmp_path), clock)
     deployment(tmp_path, first="{id: broken, action: blok}, ", extra="fresh.example\n")
-    again = ActivePolicy.start(tmp_path / "sumun.yaml", clock)
+    again = ActivePolicy.start(tmp_path / "sumun.yaml", clock, at_once=True)
     assert not again.last_reload_ok
     assert action(again, "name-number-7.a.example") is Action.BLOCK
