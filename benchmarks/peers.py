@@ -159,7 +159,7 @@ remote-control:
   control-use-cert: no
 """)
     command = ["unbound", "-d", "-c", str(folder / "conf")]
-    reload = ["unbound-control", "-c", str(folder / "conf"), "reload"]
+    reload = ["unbound-control", "-c", str(folder / "conf"), "reload_keep_cache"]
     return Server(
         "Unbound, RPZ",
         command,
@@ -167,7 +167,7 @@ remote-control:
         port,
         partial(zone, folder / "rpz"),
         reload,
-        "`unbound-control reload`",
+        "`unbound-control reload_keep_cache`",
     )
 
 
