@@ -50,7 +50,9 @@ def asking(server: Server, queries: Path, rate: int) -> Iterator[Path]:
     command = ["dnsperf", "-s", "127.0.0.1", "-p", str(server.port), "-d", str(queries), "-c", str(CLIENTS)]
     report = queries.with_suffix(".report")
     with report.open("w") as out:
-        process = subprocess.Popen([*command, "-Q", str(rate), "-l", "600", "-v"], stdout=out)
+        process = subprocess.Popen(
+            [*command, "-Q", str(rate), "-l", "600", "-v"], stdout=out, stderr=subprocess.DEVNULL
+        )
     try:
         yield report
     finally:
@@ -122,11 +124,12 @@ def measured(server: Server, names: Sequence[str], queries: Path, options: argpa
     return Found(server, idle, seen(report), sum(times) / len(times))
 
 
-def page(found: Mapping[str, Sequence[Found]], options: argparse.Namespace) -> str:
+def page(found: Mapping[str, Sequence[Found]], left_out: Sequence[str], options: argparse.Namespace) -> str:
     head = (
         "| server | version | a reload is | p99 at rest, ms | p99, ms | ratio | p99.9, ms | worst, ms | lost | s each |"
     )
     rows = "\n".join([head, "|---" * 10 + "|", *map(row, found.values())])
+    missing = f"\nWithin {_PATIENCE:.0f} s no changed list is in force in: {', '.join(left_out)}.\n" if left_out else ""
     return f"""\
 {setting()} {options.names:,} blocked names, {options.asked:,} of them asked for at {options.rate:,} queries a second \
 over UDP on loopback, one server at a time, one worker; {options.reloads} reloads one after the other, each with \
@@ -135,7 +138,7 @@ queries lost are of all of them. "s each" is until a change is in force, on aver
 stood still for a second, compiles the list in the machine's idle time, and has answers ready before it changes over.
 
 {rows}
-"""
+{missing}"""
 
 
 def main() -> None:
@@ -155,6 +158,7 @@ def main() -> None:
         queries = folder / "queries"
         queries.write_text("".join(f"{name} A\n" for name in names[: options.asked]))
         found: dict[str, list[Found]] = {}
+        left_out: dict[str, None] = {}
         for make in [make for _ in range(options.rounds) for make in installed()]:
             server = made(make, folder, port, names)
             if options.only.lower() not in server.name.lower():
@@ -162,7 +166,8 @@ def main() -> None:
             with serving([server]) as running:
                 if running and (seen_of := measured(server, names, queries, options)):
                     found.setdefault(server.name, []).append(seen_of)
-    text = page(found, options)
+            left_out |= {server.name: None} if server.name not in found else {}
+    text = page(found, [name for name in left_out if name not in found], options)
     print(text)
     if not options.only:
         put("reloads.py", "Reloads under load: `make bench-dns`", text)
