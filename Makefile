@@ -5,6 +5,8 @@ CONFIG ?= config/sumun.yaml
 # workers for the tests; they start real servers, and two cores are the smallest machine we think of
 JOBS ?= 2
 TESTS ?= tests
+# times that a failed test is run again; whoever develops wants to know at once
+RERUNS ?= 0
 SOAK ?= 600
 BIN := .venv/bin
 
@@ -19,7 +21,7 @@ run:  ## set up what is needed, then filter with CONFIG=config/sumun.yaml until 
 	@exec $(BIN)/sumun up --config $(CONFIG)
 
 test: setup  ## run all tests (TESTS=tests/unit for a part); what needs root is skipped without
-	$(BIN)/pytest -n $(JOBS) --dist loadfile $(TESTS)  # the tests of one file share what they start
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --reruns $(RERUNS) $(TESTS)  # the tests of one file share what they start
 
 check: setup  ## formatting, lints, types, import contracts, documents, configurations
 	$(BIN)/ruff check .

@@ -2,9 +2,8 @@
 
     python benchmarks/lists.py [names]
 
-Each way is built and asked in a process of its own, so that its memory is its own. marisa-trie is measured where it is
-installed (`pip install marisa-trie`); it is no dependency. Times are the best of several rounds, since other programs
-run beside.
+Each way is built and asked in a process of its own, so that its memory is its own. Times are the best of several
+rounds, since other programs run beside.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ def sqlite(path: Path, folder: Path) -> Find:
 
 
 def marisa(path: Path, folder: Path) -> Find:
-    import marisa_trie  # type: ignore[import-not-found]  # noqa: PLC0415  # no dependency
+    import marisa_trie  # type: ignore[import-untyped]  # noqa: PLC0415  # only this process needs it
 
     trie = marisa_trie.Trie(names(path))
     return lambda name: [suffix for suffix in name.suffixes() if suffix in trie]

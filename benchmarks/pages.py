@@ -19,6 +19,7 @@ from sumun.model.logo import MAX_LOGO, Logo
 from sumun.model.organisation import Organisation
 from sumun.model.rule import Action, Rule
 from sumun.model.segment import Segment
+from sumun.model.service import Service
 from sumun.model.text import Text
 from sumun.model.verdict import DataExposed
 from sumun.pages.asked import Asked
@@ -32,10 +33,13 @@ WORDS = Text.of(
     {"en": "Generative AI keeps what is typed into it. " * 5, "ko": "생성형 AI는 입력한 내용을 보관합니다. " * 5}
 )
 RULE = Rule(id="no-generative-ai", action=Action.BLOCK, reason=WORDS, reference="Notice 2025-02", authority="Office")
+SERVICE = Service("chat", Text.of("Chat"), "Vendor", "US", "chat-assistant", ())
 SEGMENT = Segment("office", (ip_network("10.0.0.0/8"),), notice=WORDS, title=WORDS)
 ORGANISATION = Organisation(Text.of("Example Ministry"), "help@ministry.example")
+FIRST = "block, page, the first with its words"
 CASES: dict[str, tuple[Action, dict[str, str], bool]] = {
     "block, page": (Action.BLOCK, {"accept": BROWSER}, False),
+    FIRST: (Action.BLOCK, {"accept": BROWSER}, False),
     "block, page in Korean": (Action.BLOCK, {"accept": BROWSER, "accept_language": "ko-KR,ko;q=0.9"}, False),
     "block, page with a logo of 8 KiB": (Action.BLOCK, {"accept": BROWSER}, True),
     "warn, page": (Action.WARN, {"accept": BROWSER}, False),
@@ -46,17 +50,18 @@ CASES: dict[str, tuple[Action, dict[str, str], bool]] = {
 }
 
 
-def rendering(action: Action, fields: dict[str, str], logo: bool) -> Callable[[], int]:
+def rendering(action: Action, fields: dict[str, str], logo: bool, *, first: bool = False) -> Callable[[], int]:
+    """``first``: none of the words was met before."""
     asks = {Action.WARN: Ask.ACKNOWLEDGE, Action.JUSTIFY: Ask.JUSTIFY}
     offer = Offer(asks.get(action, Ask.REVIEW), "t" * 400, timedelta(hours=8))
-    decision = Decision(action, Reason.RULE, "office", None, replace(RULE, action=action))
+    decision = Decision(action, Reason.RULE, "office", SERVICE, replace(RULE, action=action))
     theirs = replace(ORGANISATION, logo=Logo.of("image/png", b"x" * MAX_LOGO)) if logo else ORGANISATION
     asked = Asked("chat.service.example", "/v1/chat/completions", "GET", **fields)
 
     def once() -> int:
         page = render(
-            asked, decision, segment=SEGMENT, organisation=theirs, incident="1KA8-PGF8-T1V3-2R40", at=AT,
-            data_exposed=DataExposed.NONE, offer=offer,
+            asked, decision, segment=SEGMENT, organisation=replace(theirs) if first else theirs,
+            incident="1KA8-PGF8-T1V3-2R40", at=AT, data_exposed=DataExposed.NONE, offer=offer,
         )  # fmt: skip
         return len(page.body)
 
@@ -78,7 +83,7 @@ def cost(once: Callable[[], int]) -> float:
 def main() -> None:
     print("| answer | ms | octets |\n|---|---|---|")
     for name, case in CASES.items():
-        once = rendering(*case)
+        once = rendering(*case, first=name == FIRST)
         print(f"| {name} | {cost(once):.3f} | {once():,} |")
 
 

@@ -21,8 +21,9 @@ less than the rate; "time" is the peer's divided by ours.
 - *Led here by the firewall*: nothing is decrypted, and the server name of the ClientHello alone decides. Squid peeks \
 and splices (`ssl_bump`); both stand behind the same nftables redirect, in a network namespace.
 - *Block page*: ours is the whole page with its reasons in the reader's language and a signed form, and each attempt \
-is recorded; making one takes {page:.2f} ms of processor time. mitmproxy's is one line, by the script \
-`benchmarks/block.py`, with `connection_strategy=lazy`: by default it would dial the blocked origin, and be slower.
+is recorded; over plain HTTP the gate answers by itself, and a page whose words are known takes {page:.2f} ms of \
+processor time to make. mitmproxy's is one line, by the script `benchmarks/block.py`, \
+with `connection_strategy=lazy`: by default it would dial the blocked origin, and be slower.
 - *Inspected*: a service of the catalogue that a rule on models concerns; each request is decided on and recorded. \
 mitmproxy has its default addons and no script.
 - *Two workers* are compared with one where the load leaves them the cores: a page costs its client next to nothing. \

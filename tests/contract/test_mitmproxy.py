@@ -27,6 +27,7 @@ from mitmproxy.proxy.layers.http import (
     RequestHeaders,
 )
 from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
+from mitmproxy.proxy.layers.http._upstream_proxy import HttpUpstreamProxy
 from mitmproxy.proxy.layers.tls import parse_client_hello
 from mitmproxy.proxy.mode_servers import ServerInstance
 from mitmproxy.proxy.mode_specs import ProxyMode
@@ -53,6 +54,15 @@ def options_loader(options: Options) -> Any:
         add_option = staticmethod(options.add_option)
 
     return Loader()
+
+
+def test_tls_in_a_tunnel_knows_the_connection_to_the_next_proxy() -> None:
+    """Otherwise nobody could tell that the tunnel is open."""
+    inside = context()
+    inside.server.via = "http", ("parent.test", 3128)
+    HttpUpstreamProxy.make(inside, send_connect=True)
+    (tunnel,) = (layer for layer in inside.layers if isinstance(layer, HttpUpstreamProxy))
+    assert tunnel.tunnel_connection.address == ("parent.test", 3128)
 
 
 def test_the_version_is_the_one_we_know() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 
@@ -17,30 +18,45 @@ CLIENT = "military-use"
 TRANSPARENT = 8082
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    listen = {"transparent": {"address": "0.0.0.0", "port": TRANSPARENT, "leading": "redirect"}}
+CHAIN = "add table ip sumun; add chain ip sumun in {{ type {} hook prerouting priority {}; }};"
+LED = f" add rule ip sumun in ip daddr {ORIGIN_ADDRESS} tcp dport {{ 80, 443 }} counter"
+"""What clients send to the origin's address itself."""
+LEADING: dict[str, list[tuple[str, ...]]] = {
+    "redirect": [("nft", f"{CHAIN.format('nat', -100)}{LED} redirect to :{TRANSPARENT}")],
+    "tproxy": [
+        ("ip", "rule", "add", "fwmark", "1", "lookup", "100"),
+        ("ip", "route", "add", "local", "default", "dev", "lo", "table", "100"),
+        ("nft", f"{CHAIN.format('filter', -150)}{LED} tproxy to :{TRANSPARENT} meta mark set 1"),
+    ],
+}
+
+
+@pytest.fixture(scope="module", params=LEADING)
+def lab(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    listen = {"transparent": {"address": "0.0.0.0", "port": TRANSPARENT, "leading": request.param}}
     with serving(tmp_path_factory.mktemp("captured"), NAMES, listen=listen) as found:
+        for words in (("sysctl", "-qw", "net.ipv4.ip_forward=1"), *LEADING[request.param]):
+            subprocess.run(found.net.command("filter", *words), check=True, capture_output=True)
         yield found
 
 
-def lead_to_the_proxy(lab: Lab) -> None:
-    """From here on, what clients send to the origin's address itself is redirected."""
-    rules = (
-        "add table ip sumun; add chain ip sumun in { type nat hook prerouting priority -100; };"
-        f" add rule ip sumun in ip daddr {ORIGIN_ADDRESS} tcp dport {{ 80, 443 }} redirect to :{TRANSPARENT}"
-    )
-    subprocess.run(lab.net.command("filter", "nft", rules), check=True, capture_output=True)
-    subprocess.run(lab.net.command("filter", "sysctl", "-qw", "net.ipv4.ip_forward=1"), check=True)
+def packets_led(lab: Lab) -> int:
+    """How many the firewall has led to the filter."""
+    command = lab.net.command("filter", "nft", "list", "chain", "ip", "sumun", "in")
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    counted = re.search(r"counter packets (\d+)", said)
+    assert counted, said
+    return int(counted[1])
 
 
+THERE = tuple(w for port in (80, 443) for w in ("--resolve", f"chat.deepseek.com:{port}:{ORIGIN_ADDRESS}"))
 WAYS = {
     "configured, HTTP/1": ("-x", f"http://{FILTER_ADDRESS}:8080", "--http1.1"),
     "configured, HTTP/2": ("-x", f"http://{FILTER_ADDRESS}:8080", "--http2"),
     "SOCKS5 by name": ("--socks5-hostname", f"{FILTER_ADDRESS}:8080"),
-    "SOCKS5 by address": ("--socks5", f"{FILTER_ADDRESS}:8080", "--resolve", f"chat.deepseek.com:443:{ORIGIN_ADDRESS}"),
+    "SOCKS5 by address": ("--socks5", f"{FILTER_ADDRESS}:8080", *THERE),
     "sinkholed": (),
-    "redirected": ("--resolve", f"chat.deepseek.com:443:{ORIGIN_ADDRESS}"),
+    "led by the firewall": THERE,
 }
 
 
@@ -51,23 +67,21 @@ def curl(lab: Lab, *words: str) -> str:
 
 
 def test_no_packet_leaves_for_what_is_blocked(lab: Lab) -> None:
-    lead_to_the_proxy(lab)
     with capturing(lab.net.command("internet"), "upb", "deepseek") as capture:
         for name, way in WAYS.items():
             for scheme in ("https", "http"):
-                if scheme == "http" and name in ("redirected", "SOCKS5 by address"):
-                    continue
                 assert curl(lab, *way, f"{scheme}://chat.deepseek.com/") == "403", (name, scheme)
         assert capture.end() == {"tcp": 0, "words": 0}
+    assert packets_led(lab) >= 2, "the control: two connections went to the origin itself"
 
 
 def test_what_is_allowed_is_captured_and_shows_its_own_certificate(lab: Lab) -> None:
     """Control: the capture sees what leaves; and nothing was decrypted on its way."""
-    with capturing(lab.net.command("internet"), "upb", "www.example.org") as capture:
+    with capturing(lab.net.command("internet"), "upb", "example") as capture:
         way = ("-x", f"http://{FILTER_ADDRESS}:8080")
         theirs = ("--cacert", str(lab.internet.ca))
         for more in (way, ("--socks5-hostname", f"{FILTER_ADDRESS}:8080"), ()):
             assert curl(lab, *theirs, *more, "https://www.example.org/") == "200", more
         seen = capture.end()
     assert seen["tcp"] > 20
-    assert seen["words"] >= 3, "each ClientHello"
+    assert seen["words"] >= 4, "each ClientHello, and what was asked of the resolver"

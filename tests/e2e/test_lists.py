@@ -43,7 +43,7 @@ def served() -> Iterator[ListServer]:
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     try:
         yield found[0]
     finally:
@@ -54,7 +54,7 @@ def served() -> Iterator[ListServer]:
 
 def blocked(port: int, name: str) -> bool:
     query = dns.message.make_query(name, "A", use_edns=0)
-    reply = dns.query.udp(query, "127.0.0.1", port=port, source="127.0.0.3", timeout=10)
+    reply = dns.query.udp(query, "127.0.0.1", port=port, source="127.0.0.3", timeout=60)
     return [option.code for option in reply.options if isinstance(option, dns.edns.EDEOption)] == [15]
 
 

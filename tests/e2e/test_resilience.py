@@ -6,7 +6,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -75,12 +75,17 @@ def test_a_full_disk_stops_no_answer_and_every_loss_is_counted(tmp_path: Path) -
             filler.unlink()
             assert all(blocked(port, f"m{number}.blocked.example") for number in range(50))
             assert running.process.poll() is None
-            assert total(running, "sumun_decisions_total") == 250
-            end = time.monotonic() + 60
-            while (settled := accounted(running)) < 250 and time.monotonic() < end:
-                threading.Event().wait(0.05)
-            assert settled == 250
+            reaches(lambda: total(running, "sumun_decisions_total"), 250)
+            reaches(lambda: accounted(running), 250)
             assert running.logged().total() == total(running, "sumun_attempts_logged_total", sink="file") >= 50
+
+
+def reaches(count: Callable[[], float], number: int) -> None:
+    """Wait until as many are counted, which workers do some time after they answered; and no more."""
+    end = time.monotonic() + 60
+    while (counted := count()) < number and time.monotonic() < end:
+        threading.Event().wait(0.05)
+    assert counted == number
 
 
 def accounted(running: Running) -> float:

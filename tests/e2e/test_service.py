@@ -76,7 +76,7 @@ class Knocking:
     def _run(self) -> None:
         while not self._over.is_set():
             try:
-                with socket.create_connection(("127.0.0.1", self._port), timeout=10) as sock:
+                with socket.create_connection(("127.0.0.1", self._port), timeout=60) as sock:
                     sock.sendall(b"GET /proxy.pac HTTP/1.1\r\nHost: x\r\n\r\n")
                     self.served += sock.recv(65536).startswith(b"HTTP/1.1 200 ")
             except ConnectionRefusedError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import socket
@@ -12,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from mitmproxy_rs.wireguard import genkey, pubkey
 
 from tests.integration.test_next_proxy import Parent
 from tests.support.builders import DEEPSEEK, policy, rule, segment
@@ -20,7 +22,11 @@ from tests.support.proxies import curl
 
 pytestmark = pytest.mark.integration
 
-POLICY = policy(segment("hq", "127.0.0.0/8", rules=[rule("no-ai", "block", categories=["*"])]), services=[DEEPSEEK])
+INSIDE = "10.0.0.1"
+"""The address that mitmproxy gives to a client of its WireGuard."""
+POLICY = policy(
+    segment("hq", "127.0.0.0/8", f"{INSIDE}/32", rules=[rule("no-ai", "block", categories=["*"])]), services=[DEEPSEEK]
+)
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 from ipaddress import ip_network
@@ -56,13 +62,15 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def mitmdump(folder: Path, mode: str, *, internal: str = "127.0.0.0/8") -> AsyncIterator[int]:
+async def mitmdump(
+    folder: Path, mode: str, *, internal: str = "127.0.0.0/8", host: str = "127.0.0.1"
+) -> AsyncIterator[int]:
     """Run it in this mode, and say on which port."""
     (folder / "script.py").write_text(SCRIPT)
     (folder / "internal").write_text(internal)
     port = free_port()
     process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).with_name("mitmdump")), "--listen-host", "127.0.0.1", "-p", str(port), "--mode", mode,
+        str(Path(sys.executable).with_name("mitmdump")), "--listen-host", host, "-p", str(port), "--mode", mode,
         "-s", str(folder / "script.py"), "--set", f"sumun_config={folder / 'sumun.yaml'}",
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         env={
@@ -165,7 +173,12 @@ def test_transparent(tmp_path: Path) -> None:
     """In a network namespace of its own, where the firewall leads what comes from 127.0.0.5 to mitmproxy."""
     if os.geteuid() != 0 or not shutil.which("nft") or not shutil.which("unshare"):
         pytest.skip("needs root, nft and unshare")
-    process = ["unshare", "--net", sys.executable, "-c", f"import {__name__} as m; m.in_a_namespace({str(tmp_path)!r})"]
+    apart(f"import {__name__} as m; m.in_a_namespace({str(tmp_path)!r})")
+
+
+def apart(program: str) -> None:
+    """Run it in a network namespace of its own."""
+    process = ["unshare", "--net", sys.executable, "-c", program]
 
     async def main() -> None:
         environment = {**os.environ, "PYTHONPATH": f"{ROOT}/addon:{ROOT}"}
@@ -199,9 +212,117 @@ def in_a_namespace(text: str) -> None:
     asyncio.run(main())
 
 
-async def _run(*command: str) -> None:
+async def _run(*command: str) -> str:
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     out, _ = await process.communicate()
     assert process.returncode == 0, out.decode()
+    return out.decode()
+
+
+ELSEWHERE = "192.0.2.80"
+"""Where clients of the tunnel find the origin; they have no other way to it."""
+FILTER, CLIENT = "10.9.0.1", "10.9.0.2"
+
+
+def test_wireguard(tmp_path: Path) -> None:
+    """A client whose whole traffic goes through a tunnel; its end is WireGuard's own in Go, which needs no kernel's."""
+    if os.geteuid() != 0 or not all(shutil.which(program) for program in ("wireguard-go", "wg", "unshare", "nsenter")):
+        pytest.skip("needs root, wireguard-go, wg (Debian: wireguard-tools), unshare and nsenter")
+    if not Path("/dev/net/tun").exists():
+        pytest.skip("needs /dev/net/tun")
+    apart(f"import {__name__} as m; m.through_wireguard({str(tmp_path)!r})")
+
+
+def through_wireguard(text: str) -> None:
+    """What the test above does in its namespace; the client has another one."""
+    folder = Path(text)
+
+    async def main() -> None:
+        await _run("ip", "link", "set", "lo", "up")
+        await _run("ip", "address", "add", f"{ELSEWHERE}/32", "dev", "lo")
+        authority = OriginCA(folder).context("open.test", "chat.deepseek.com")
+        secure, plain = Origin(address=ELSEWHERE, context=authority), Origin(address=ELSEWHERE)
+        keys = folder / "keys.json"
+        server, client = genkey(), genkey()
+        keys.write_text(json.dumps({"server_key": server, "client_key": client}))
+        async with (
+            secure.serving(443),
+            plain.serving(80),
+            client_namespace() as within,
+            mitmdump(folder, f"wireguard:{keys}", internal="192.0.2.0/24", host=FILTER) as port,
+            tunnel(folder, within, client, pubkey(server), port),
+        ):
+            ours, theirs = roots(folder)
+
+            async def ask(url: str, *words: str) -> tuple[str, str]:
+                resolve = (
+                    f"{host}:{at}:{ELSEWHERE}" for host in ("open.test", "chat.deepseek.com") for at in (80, 443)
+                )
+                said = await _run(
+                    *within, "curl", "-q", "-sS", "-m", "30", "--noproxy", "*", "-w", " %{http_code}", *words,
+                    *(word for each in resolve for word in ("--resolve", each)), url,
+                )  # fmt: skip
+                return said.rpartition(" ")[0], said.rpartition(" ")[2]
+
+            for url in ("https://chat.deepseek.com/", "http://chat.deepseek.com/"):
+                page, status = await ask(url, *ours)
+                assert (status, "DeepSeek" in page or "deepseek" in page) == ("403", True), page
+            assert (secure.connections, plain.connections) == (0, 0)
+            assert await ask("https://open.test/", *theirs) == ("origin speaking", "200"), "the origin's certificate"
+            assert await ask("http://open.test/") == ("origin speaking", "200")
+
+    asyncio.run(main())
+
+
+@asynccontextmanager
+async def client_namespace() -> AsyncIterator[tuple[str, ...]]:
+    """The words that put a command there; it has a link to this one."""
+    holder = await asyncio.create_subprocess_exec(
+        "unshare", "--net", "sh", "-c", "echo there; cat",
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert holder.stdout
+    try:
+        assert await holder.stdout.readline() == b"there\n"
+        within = ("nsenter", "--net", "--target", str(holder.pid))
+        await _run("ip", "link", "add", "link0", "type", "veth", "peer", "name", "link1", "netns", str(holder.pid))
+        for inside, device, address in (((), "link0", FILTER), (within, "link1", CLIENT)):
+            await _run(*inside, "ip", "address", "add", f"{address}/24", "dev", device)
+            await _run(*inside, "ip", "link", "set", device, "up")
+        yield within
+    finally:
+        await holder.communicate()
+
+
+@asynccontextmanager
+async def tunnel(folder: Path, within: tuple[str, ...], private: str, peer: str, port: int) -> AsyncIterator[None]:
+    """The client's end, which all that goes to the origin takes."""
+    device = f"wg{os.getpid()}"  # it names a socket, too, which namespaces do not keep apart
+    settings = folder / "wg.conf"
+    settings.write_text(
+        f"[Interface]\nPrivateKey = {private}\n[Peer]\nPublicKey = {peer}\nAllowedIPs = 0.0.0.0/0\n"
+        f"Endpoint = {FILTER}:{port}\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *within, "wireguard-go", "-f", device, env={"PATH": os.environ["PATH"], "LOG_LEVEL": "verbose"},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    assert process.stdout
+    try:
+        said = b""
+        while b"UAPI listener started" not in said:
+            line = await process.stdout.readline()
+            assert line, said.decode()
+            said += line
+        draining = asyncio.create_task(process.stdout.read())
+        await _run(*within, "wg", "setconf", device, str(settings))
+        await _run(*within, "ip", "address", "add", f"{INSIDE}/32", "dev", device)
+        await _run(*within, "ip", "link", "set", device, "up")
+        await _run(*within, "ip", "route", "add", f"{ELSEWHERE}/32", "dev", device)
+        yield
+    finally:
+        process.terminate()
+        await process.wait()
+    await draining

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 
+import httpx
 import pytest
+from mitmproxy import ctx
 
 from sumun.model.name import DomainName
 from sumun.model.next_proxy import NextProxy, TellClient
 from sumun.model.segment import ProxyPolicy
 from tests.support.builders import CHATGPT, DEEPSEEK, policy, rule, segment
 from tests.support.origins import Origin, OriginCA
-from tests.support.proxies import Filter, filtering, loopback_settings, say
+from tests.support.proxies import Answer, Filter, filtering, loopback_settings, say
 
 pytestmark = pytest.mark.integration
+
+type Stall = Callable[[asyncio.StreamWriter], Coroutine[None, None, None]]
 
 
 @dataclass
@@ -28,9 +33,13 @@ class Parent:
 
     port: int = 0
     answer: str = ""
-    """What it says in place of doing it; ``silence``: nothing at all."""
+    """What it says in place of doing it, and then closes."""
+    stalls: Stall | None = None
+    """What it does in place of answering, until the other side has closed."""
     heads: list[str] = field(default_factory=list)
     lead_to: dict[str, int] = field(default_factory=dict)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set with the first head."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @asynccontextmanager
@@ -60,8 +69,14 @@ class Parent:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.heads.append(head)
-        if self.answer == "silence":
-            await asyncio.Event().wait()
+        self.asked.set()
+        if self.stalls:
+            stalling = asyncio.create_task(self.stalls(writer))
+            try:
+                await reader.read()
+            finally:
+                stalling.cancel()
+            return
         if self.answer:
             writer.write(self.answer.encode())
             await writer.drain()
@@ -223,3 +238,132 @@ def test_a_refusal_is_told(tmp_path: Path, answer: str) -> None:
         assert filter_.count("proxy_connections_total", segment="hq", outcome="failed") == 1
 
     run(tmp_path, test, answer=answer)
+
+
+async def silence(writer: asyncio.StreamWriter) -> None:
+    pass
+
+
+async def half_a_head(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nVia: par")
+
+
+async def drop_by_drop(writer: asyncio.StreamWriter) -> None:
+    """For ever, and at once were it not for the pauses."""
+    writer.write(b"HTTP/1.1 200 OK\r\nVia: ")
+    while True:
+        writer.write(b"x")
+        await asyncio.sleep(0.01)
+
+
+async def the_end(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+
+
+STALLS = [silence, half_a_head, drop_by_drop, the_end]
+STALLING, GOOD = "127.0.0.1", "127.0.0.2"
+
+
+@asynccontextmanager
+async def two_routes(folder: Path, stalling: Parent, seconds: int) -> AsyncIterator[tuple[Filter, Origin]]:
+    """Clients of one address reach the internet through this next proxy, those of another through a good one."""
+    authority, names = OriginCA(folder), ("open.test", "api.chatgpt.com")
+    origin = Origin(context=authority.context(*names))
+    async with origin.serving(), stalling.serving(), Parent().serving() as good:
+        good.lead_to = dict.fromkeys(names, origin.port)
+        of = policy(
+            *(
+                segment(
+                    name, f"{client}/32", rules=[rule("no-r1", "block", models=["r1*"])],
+                    proxy=ProxyPolicy(
+                        frozenset({443, origin.port}),
+                        next_proxy=NextProxy(DomainName("parent.test"), parent.port, timeout=limit),
+                    ),
+                )
+                for name, client, parent, limit in (("a", STALLING, stalling, seconds), ("b", GOOD, good, 300))
+            ),
+            services=[CHATGPT],
+        )  # fmt: skip
+        settings = loopback_settings(folder, authority.path)
+        async with filtering(folder, of, {"parent.test": "127.0.0.1"}, settings=settings) as filter_:
+            yield filter_, origin
+
+
+async def asked_through(filter_: Filter, folder: Path, host: str, port: int, client: str) -> Answer:
+    roots = ["--cacert", str(folder / "origin-ca.pem")] if host == "open.test" else []
+    return await filter_.curl(*roots, "-H", "Accept: text/html", f"https://{host}:{port}/", client=client)
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("stall", STALLS)
+def test_a_next_proxy_that_stalls_is_given_up_in_time_and_leaves_nothing(tmp_path: Path, stall: Stall) -> None:
+    """Controls: another segment's next proxy answers, before and after."""
+
+    async def main() -> None:
+        parent = Parent(stalls=stall)
+        async with two_routes(tmp_path, parent, 1) as (filter_, origin):
+            tasks, files = asyncio.all_tasks(), open_files()
+            for host in ("open.test", "api.chatgpt.com"):
+                control = await asked_through(filter_, tmp_path, host, origin.port, GOOD)
+                assert control.text == "origin speaking", control.complaint
+            spliced = await asked_through(filter_, tmp_path, "open.test", origin.port, STALLING)
+            assert (spliced.code, spliced.connect_status) == (35, 200), "an alert, since the tunnel stood"
+            assert filter_.count("proxy_connections_total", segment="a", outcome="failed") == 1
+            page = await asked_through(filter_, tmp_path, "api.chatgpt.com", origin.port, STALLING)
+            assert (page.status, page.headers["content-type"]) == (502, "text/html; charset=utf-8")
+            assert "did not answer" in page.text
+            assert filter_.count("proxy_upstream_failures_total", segment="a", reason="unreachable") == 1
+            assert len(parent.heads) == 2, "no second try"
+            assert origin.connections == 2
+            while asyncio.all_tasks() - tasks or open_files() > files:  # noqa: ASYNC110 - nothing tells; a leak hangs
+                await asyncio.sleep(0.01)
+            assert (await asked_through(filter_, tmp_path, "open.test", origin.port, GOOD)).status == 200
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("host", ["open.test", "api.chatgpt.com"])
+def test_while_one_next_proxy_stalls_another_serves(tmp_path: Path, host: str) -> None:
+    """The one that stalls has five minutes, and breaks off once the other has been used."""
+
+    async def main() -> None:
+        proceed = asyncio.Event()
+
+        async def until_told(writer: asyncio.StreamWriter) -> None:
+            await proceed.wait()
+            writer.close()
+
+        parent = Parent(stalls=until_told)
+        async with two_routes(tmp_path, parent, 300) as (filter_, origin):
+            waiting = asyncio.create_task(asked_through(filter_, tmp_path, host, origin.port, STALLING))
+            await parent.asked.wait()
+            assert ctx.master.addons.get("onward").opening == (0 if host == "open.test" else 1)
+            for name in ("open.test", "api.chatgpt.com"):
+                answer = await asked_through(filter_, tmp_path, name, origin.port, GOOD)
+                assert answer.text == "origin speaking", answer.complaint
+            proceed.set()
+            broken = await waiting
+            assert (broken.code, broken.status) == ((35, 0) if host == "open.test" else (0, 502))
+
+    asyncio.run(main())
+
+
+def test_an_open_tunnel_has_all_the_time_it_wants(tmp_path: Path) -> None:
+    async def test(filter_: Filter, origin: Origin, _: Parent) -> None:
+        onward, proxy = ctx.master.addons.get("onward"), f"http://127.0.0.1:{filter_.port}"
+        trusting = ssl.create_default_context(cafile=str(filter_.ca))
+        url = f"https://api.chatgpt.com:{origin.port}/events"
+        async with (
+            httpx.AsyncClient(proxy=proxy, verify=trusting, trust_env=False, timeout=30) as client,
+            client.stream("GET", url) as answer,
+        ):
+            words = answer.aiter_text()
+            assert "first" in await anext(words)
+            assert onward.opening == 0
+            origin.proceed.set()
+            assert "second" in await anext(words)
+
+    run(tmp_path, test)

@@ -62,6 +62,7 @@ def test_a_certificate_that_nobody_signed_gives_our_page(tmp_path: Path, version
         assert "chatgpt.com" in answer.text
         assert "certificate" in answer.text.lower()
         assert origin.requests == []
+        assert filter_.count("proxy_upstream_failures_total", segment="hq", reason="certificate") == 1
 
     async def passed(filter_: Filter, origin: Origin) -> None:
         answer = await filter_.curl(version, *BROWSER, f"https://chatgpt.com:{origin.port}/")

@@ -286,7 +286,7 @@ def test_a_websocket_passes_and_its_messages_are_forgotten(tmp_path: Path) -> No
                 "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
                 "Sec-WebSocket-Version: 13\r\n\r\n".encode()
             )
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
                 for _ in range(3):
                     writer.write(b"\x81\x82\0\0\0\0hi")

@@ -87,7 +87,7 @@ def test_a_stop_ends_tunnels_and_requests_and_frees_the_ports(tmp_path: Path) ->
             half = await asyncio.open_connection("127.0.0.1", port)
             half[1].write(b"CONNECT open.test")
             await asyncio.sleep(0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await half[0].read() == b""
         half[1].close()
         with pytest.raises(ConnectionRefusedError):

@@ -100,7 +100,7 @@ def test_a_forger_who_cannot_see_the_spelling_is_dropped_and_counted() -> None:
 def test_mismatched_answers_are_counted() -> None:
     async def main() -> None:
         registry = CollectorRegistry()
-        async with serving(lying) as fake, asking(fake.upstream("liar"), registry=registry, timeout=0.3) as it:
+        async with serving(lying) as fake, asking(fake.upstream("liar"), registry=registry, timeout=1.5) as it:
             with pytest.raises(UpstreamError):
                 await it.ask(query())
             asked = sum(transport == "udp" for _, transport, _ in fake.asked)
@@ -252,7 +252,7 @@ def test_a_closed_port_is_noticed_at_once() -> None:
     async def main() -> None:
         async with serving(ZONE) as gone:
             pass
-        async with asking(gone.upstream("gone"), timeout=60.0) as it, asyncio.timeout(5):
+        async with asking(gone.upstream("gone"), timeout=60.0) as it, asyncio.timeout(30):
             with pytest.raises(UpstreamError, match=r"`gone`: .*refused"):
                 await it.ask(query())
 

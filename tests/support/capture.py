@@ -2,8 +2,8 @@
 
     python -m tests.support.capture DEVICE
 
-Says ``ready``, and at the end of its standard input prints as JSON the TCP segments it has seen, by destination, and
-how many frames hold one of the words that it was given.
+Says ``ready``, and at the end of its standard input prints as JSON how many TCP segments it has seen, and how many
+frames, questions to resolvers among them, hold one of the words that it was given.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def main(device: str, words: Sequence[str]) -> None:
 
 
 def _count(frame: bytes, words: Sequence[str], seen: Counter[str]) -> None:
-    if frame[12:14] != b"\x08\x00" or frame[23] != 6:  # IPv4, TCP
+    if frame[12:14] != b"\x08\x00" or frame[23] not in (6, 17):  # IPv4, and TCP or UDP
         return
-    seen["tcp"] += 1
+    seen["tcp"] += frame[23] == 6
     seen["words"] += any(word.encode() in frame for word in words)
 
 

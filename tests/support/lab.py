@@ -57,16 +57,16 @@ class Lab:
 
 @contextmanager
 def serving(
-    folder: Path, names: Sequence[str], *, listen: dict[str, Any] | None = None, **changes: Any
+    folder: Path, names: Sequence[str], *, listen: dict[str, Any] | None = None, ports: str = "80:443", **changes: Any
 ) -> Iterator[Lab]:
-    """The filter with a client in each of three segments; ``names`` are what there is outside."""
+    """The filter with a client in each of three segments; ``names`` are what there is outside, at these ports."""
     need_namespaces()
     for tool in ("dig", "curl"):
         if not shutil.which(tool):
             pytest.skip(f"`{tool}` is not installed")
     with three_segments() as net:
         in_filter, in_internet = net.command("filter"), net.command("internet")
-        origin = f"{ORIGIN_ADDRESS}:80:443"
+        origin = f"{ORIGIN_ADDRESS}:{ports}"
         with internet(folder, f"{RESOLVER_ADDRESS}:53", origin, names, in_internet) as outside:
             config = configs.variant(
                 state=str(folder / "state"),

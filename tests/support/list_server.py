@@ -172,7 +172,7 @@ async def connect_proxy(*, allowed: bool = True) -> AsyncIterator[tuple[int, lis
         yield server.sockets[0].getsockname()[1], heads
     finally:
         server.close()
-        await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+        await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 60)
 
 
 async def loopback(name: object) -> list[IPv4Address]:

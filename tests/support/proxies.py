@@ -182,7 +182,7 @@ async def say(port: int, *pieces: bytes, client: str = "127.0.0.1", finish: bool
             await asyncio.sleep(0)
         if finish:
             writer.write_eof()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await reader.read()
     finally:
         writer.close()

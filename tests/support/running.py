@@ -125,7 +125,7 @@ class Running:
             return subprocess.run(
                 [*self.prefix, "curl", "-s", f"{self.console}/metrics"], check=True, capture_output=True, text=True
             ).stdout
-        return httpx.get(f"{self.console}/metrics").text
+        return httpx.get(f"{self.console}/metrics", timeout=60).text
 
     def decisions(self) -> Counter[tuple[str, ...]]:
         """``sumun_decisions_total`` by (point, segment, service, action, mode)."""
@@ -152,7 +152,7 @@ class Running:
         """SIGTERM and wait; the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(30)
+        status = self.process.wait(60)
         self._reader.join(10)
         return status
 

@@ -182,7 +182,7 @@ def _proxy_policy(raw: RawProxyPolicy, common: RawNextProxy | None) -> ProxyPoli
 def _next_proxy(raw: RawNextProxy) -> NextProxy:
     host, port = raw.url
     credentials = FilePath(raw.credentials) if raw.credentials else None
-    return NextProxy(parse_host(host), port, credentials, tuple(raw.direct), raw.tell_client)
+    return NextProxy(parse_host(host), port, credentials, tuple(raw.direct), raw.tell_client, raw.timeout)
 
 
 def _exemptions(raw: RawConfig, known: Known, fault: Report) -> tuple[Exemption, ...]:

@@ -24,3 +24,4 @@ class RawNextProxy(Raw):
     tell_client: Annotated[TellClient, Field(strict=False)] = Field(
         default=TellClient.NOTHING, description="How it learns the client's address."
     )
+    timeout: int = Field(default=30, ge=1, le=300, description="Seconds it has to open a tunnel.")

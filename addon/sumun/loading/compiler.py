@@ -34,7 +34,7 @@ STARVED = 75
 """Exit status: the machine has nothing to spare for whoever works in its idle time only."""
 _LOOK, _ENOUGH = 2.0, 0.25
 """Seconds from one look at what was spared to the next, and what must have been, in parts of a core."""
-_FORMAT = 3
+_FORMAT = 4
 """Changes whenever the same lists would give another index."""
 
 

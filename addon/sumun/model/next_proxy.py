@@ -29,6 +29,8 @@ class NextProxy:
     direct: tuple[DomainName | IPv4Network | IPv6Network, ...] = ()
     """Names, with all below them, and networks that are reached without it."""
     tell_client: TellClient = TellClient.NOTHING
+    timeout: float = 30
+    """Seconds it has to open a tunnel: it may try several addresses."""
 
     def leads_to(self, host: DomainName | IPAddress) -> bool:
         """Whether a destination is reached through it."""

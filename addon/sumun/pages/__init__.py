@@ -7,6 +7,7 @@ Rule 3: what the script of a website can read says nothing about the organisatio
     asked      what chooses an answer's form, and the answer       asked.Asked, asked.Page
     form       page, API error, text, empty asset ...              form.form_of
     story      what is told, before it has a format                story.tell_decision, story.tell_failure
+    draft      pages made once, with gaps                          draft.Drafts
     offer      what a person can do on a page, what came of it     offer.Offer, offer.Result
     ticket     what a form carries, signed                         ticket.seal, ticket.unseal
     said       what a form said, read once                         said.read_form

@@ -11,6 +11,7 @@ type Headers = tuple[tuple[str, str], ...]
 
 _ORIGIN = re.compile(r"(https?://[a-z0-9.-]{1,253}(:[0-9]{1,5})?|null)")
 _FIELD_NAMES = re.compile(r"[A-Za-z0-9-]{1,64}(, ?[A-Za-z0-9-]{1,64}){0,39}")
+INCIDENT = "x-sumun-incident"
 _NO_RETRY = (("x-should-retry", "false"),)
 """Understood by the SDKs of OpenAI and Anthropic and those generated like them; a refusal stays a refusal."""
 
@@ -25,7 +26,7 @@ def common(content_type: str, story: Story) -> Headers:
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
         ("x-robots-tag", "noindex"),
-        ("x-sumun-incident", story.incident),
+        (INCIDENT, story.incident),
     )
 
 

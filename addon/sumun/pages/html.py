@@ -14,6 +14,8 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from sumun.model.colour import Accent, on
+from sumun.pages import headers
+from sumun.pages.asked import Page
 from sumun.pages.offer import MAX_REASON, MIN_REASON, RESERVED
 from sumun.pages.story import Story
 
@@ -57,6 +59,14 @@ _SCRIPT = Markup(SCRIPT)  # noqa: S704 - comes from this package
 _TEMPLATE = Environment(
     autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
 ).from_string(_resource("page.html.j2"))
+
+
+def page_of(story: Story) -> Page:
+    """The document with its header fields."""
+    fields = headers.common("text/html; charset=utf-8", story) + headers.for_pages(
+        style_hash(story.accent), SCRIPT_HASH, forms=story.offer is not None, logo=story.logo is not None
+    )
+    return Page(story.status, fields, html(story))
 
 
 def html(story: Story) -> bytes:

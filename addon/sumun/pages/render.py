@@ -13,8 +13,9 @@ from sumun.model.verdict import DataExposed
 from sumun.pages import headers
 from sumun.pages.api import api_error, calls_api
 from sumun.pages.asked import Asked, Failure, Page
+from sumun.pages.draft import Drafts
 from sumun.pages.form import Form, asset_type, form_of
-from sumun.pages.html import SCRIPT_HASH, html, style_hash
+from sumun.pages.html import page_of
 from sumun.pages.language import negotiate
 from sumun.pages.offer import Offer, Result
 from sumun.pages.sentences import message, plain_text
@@ -23,6 +24,7 @@ from sumun.pages.words import LANGUAGES
 
 __all__ = ["Asked", "Failure", "Page", "render", "render_failure", "render_result"]
 
+_DRAFTS = Drafts()
 _TEXT = "text/plain; charset=utf-8"
 _GRPC_STATUS = {403: "7", 400: "3"}
 """PERMISSION_DENIED, INVALID_ARGUMENT, UNAVAILABLE (gRPC, statuscodes.md)."""
@@ -47,8 +49,17 @@ def render(  # noqa: PLR0913 - each is said by name
     """
     case = Case.of(asked, organisation, incident, at, segment)
     language = negotiate(asked.accept_language, LANGUAGES)
-    story = tell_decision(case, language, decision, data_exposed=data_exposed, offer=offer)
-    return _page(asked, story, decision.service)
+
+    def tell() -> Story:
+        return tell_decision(case, language, decision, data_exposed=data_exposed, offer=offer)
+
+    form = form_of(asked, calls_api=calls_api(asked, decision.service))
+    if form is not Form.PAGE:
+        return _for_method(asked, _in_form(form, asked, tell(), decision.service))
+    page = _DRAFTS.page(
+        case, decision, tell, language=language, organisation=organisation, data_exposed=data_exposed, offer=offer
+    )
+    return _for_method(asked, page)
 
 
 def render_failure(
@@ -84,17 +95,17 @@ def render_result(
 
 def _page(asked: Asked, story: Story, service: Service | None) -> Page:
     form = form_of(asked, calls_api=calls_api(asked, service))
-    page = _in_form(form, asked, story, service)
+    return _for_method(asked, _in_form(form, asked, story, service))
+
+
+def _for_method(asked: Asked, page: Page) -> Page:
     return Page(page.status, page.headers, b"") if asked.method == "HEAD" else page
 
 
 def _in_form(form: Form, asked: Asked, story: Story, service: Service | None) -> Page:
     match form:
         case Form.PAGE:
-            fields = headers.common("text/html; charset=utf-8", story) + headers.for_pages(
-                style_hash(story.accent), SCRIPT_HASH, forms=story.offer is not None, logo=story.logo is not None
-            )
-            return Page(story.status, fields, html(story))
+            return page_of(story)
         case Form.PREFLIGHT:
             return Page(204, headers.common(_TEXT, story) + headers.preflight(asked), b"")
         case Form.ASSET:

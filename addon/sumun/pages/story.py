@@ -123,6 +123,16 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
+class Passing:
+    """What differs from one page to the next, where all the words are the same."""
+
+    incident: str
+    host: str
+    contact: Contact
+    moment: Fact
+
+
+@dataclass(frozen=True, slots=True)
 class Case:
     """What every story is told about."""
 
@@ -151,7 +161,7 @@ def tell_decision(
     """Tell a decision that does not let through; any other is told as a block, which is never a pass."""
     segment, words = case.segment, LANGUAGES[language]
     talk = _talk(decision.action, words)
-    service = clean(decision.service.title.within(language) or decision.service.id, _NAME) if decision.service else ""
+    service = service_of(decision, language)
     rule = decision.rule or Rule(id="", action=decision.action)
     own = paragraphs(rule.reason.within(language), _REASON)
     held = decision.action in (Action.WARN, Action.JUSTIFY)
@@ -231,25 +241,36 @@ def _remembered(offer: Offer | None, words: Words, what: str) -> str:
     return words.remembered.format(length=words.length(offer.length), service=what)
 
 
-def _placed(told: Story, case: Case, service: str) -> Story:
-    """Add what every story has: where, when, for whom and under which number."""
-    words, incident, host = told.words, token(case.incident), clean(case.asked.host, _HOST)
-    what = service or host
+def service_of(decision: Decision, language: str) -> str:
+    """What the service is called; empty where the catalogue knows none."""
+    return clean(decision.service.title.within(language) or decision.service.id, _NAME) if decision.service else ""
+
+
+def passing(case: Case, words: Words, service: str) -> Passing:
+    """Where, when, under which number, and whom to ask about it."""
+    incident, host = token(case.incident), clean(case.asked.host, _HOST)
+    what, moment = service or host, _moment(words, words.time_label, case.at)
     contact = contact_of(
         case.organisation.contact,
         subject=words.mail_subject.format(service=what, incident=incident),
-        body=words.mail_body.format(service=what, incident=incident, time=words.clock(case.at)),
+        body=words.mail_body.format(service=what, incident=incident, time=moment.text),
     )
+    return Passing(incident, host, contact, moment)
+
+
+def _placed(told: Story, case: Case, service: str) -> Story:
+    """Add what every story has: where, when, for whom and under which number."""
+    what = passing(case, told.words, service)
     return replace(
         told,
-        incident=incident,
-        host=host,
+        incident=what.incident,
+        host=what.host,
         own_notice=paragraphs(case.segment.notice.within(told.language), _REASON) if case.segment else (),
         accent=case.organisation.accent,
         logo=case.organisation.logo,
         organisation=clean(case.organisation.name.within(told.language), _NAME),
-        contact=contact,
-        facts=(*told.facts, _moment(words, words.time_label, case.at)),
+        contact=what.contact,
+        facts=(*told.facts, what.moment),
     )
 
 

@@ -3,10 +3,11 @@
 Answers as ``DomainIndex`` does, for entries that are ids of lists. The buffer holds, each part aligned to eight octets:
 
     magic, SHA-256 of all that follows, length of the header
-    records   a dot, the name, a zero octet, and two octets that say which lists carry it as what
-    starts    where the first record of each bucket begins, and where the last record ends
-    roots     one octet each, about eight for a root, which is the last two labels of a name: how deep the names below
-              it are. So most misses end after one look, and a hit needs few
+    records   a name, and the number of its label, which says what lists carry it as what; every octet of a number has
+              its top bit set, and none of a name has, so neither needs a mark at its end
+    starts    for each bucket where its first record begins; for an empty one the complement of where it would
+    roots     one octet each, about ten for a root, which is the last two labels of a name: how many labels the names
+              below it have. So most misses end after one look, and a hit needs few
     header (JSON)
 
 A name's hash is its CRC-32, since that is what Python computes fastest. It can be made to collide at will: records of
@@ -16,12 +17,13 @@ a bucket are in order, and many are searched by halving, so that a list of colli
 from __future__ import annotations
 
 import json
+import re
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import pairwise
+from itertools import accumulate
 from typing import Any, Final, Protocol, overload
 from zlib import crc32
 
@@ -30,25 +32,35 @@ from sumun.model.name import DomainName
 from sumun.model.service import Match, Pattern
 from sumun.policy.domain_index import DomainIndex
 
-MAGIC: Final = b"sumunix2"
+MAGIC: Final = b"sumunix3"
 _CHECKED: Final = 40
 """Octets before the part that the digest covers."""
 _HEADER: Final = 48
-_CELLS_PER_ROOT: Final = 8
+_CELLS_PER_ROOT: Final = 10
 _SCANNED: Final = 4096
 """Octets of a bucket that are searched from end to end; a bucket that nobody made on purpose has some thirty."""
-_DEEPEST: Final = 7
-"""Bit in ``roots`` for names of nine labels and more; bit 0 is for names of two."""
-_LABEL: Final = 2
-"""Octets of a label's number."""
-_FEW_LABELS, _MAX_LABELS = 255, 255 * 255
-"""For a few, the first octet says it all."""
+_DEEP: Final = 8
+"""Names of as many labels and more share the last bit in ``roots``; the first is for names of one."""
+_DEEP_BIT: Final = 1 << _DEEP - 1
+_DEPTHS: Final = tuple(
+    tuple(depth for depth in range(_DEEP - 1, 0, -1) if 1 << depth - 1 & bits) for bits in range(256)
+)
+"""For each octet of ``roots`` the numbers of labels, without those that share a bit, the largest first."""
+_TOP: Final = 0x80
+_LONG: Final = 0xFF
+"""Begins a number that does not fit into one octet."""
+_LONG_SIZE: Final = 4
+_MAX_LABELS: Final = 65_000
+_RECORD: Final = re.compile(rb"([^\x80-\xff]+)([\x80-\xff]+)")
+_NEXT: Final = re.compile(rb"[\x80-\xff]([^\x80-\xff]+)")
 _KINDS: Final = (Match.EXACT, Match.SUFFIX)
 
 type _Label = tuple[tuple[str, ...], tuple[str, ...]]
 """Lists that carry a name exactly, and lists that carry all below it too."""
 type Buffer = Any
 """bytes or mmap: what both can do is slicing to bytes, and memoryview."""
+type _Answers = tuple[list[list[str]], list[list[str]]]
+"""What a look-up answers for a name itself, and for those below it."""
 
 
 class Searched(Protocol):
@@ -63,6 +75,10 @@ class Searched(Protocol):
         """Where the octets begin, not before ``start``; -1: they do not lie before ``end``."""
         ...
 
+    def __buffer__(self, flags: int, /) -> memoryview:
+        """For regular expressions."""
+        ...
+
 
 class DamagedIndex(ValueError):
     """A buffer that is no index, or no longer what was written."""
@@ -74,25 +90,27 @@ def pack(entries: Iterable[tuple[Pattern, str]], about: Mapping[str, Any]) -> It
     for pattern, value in entries:
         gathered.add(pattern, value)
     names, count = gathered.names, len(gathered.names)
-    buckets = 1 << max(4, count.bit_length())
+    mask = (2 << max(4, count.bit_length())) - 1
     ordered = sorted(names)
-    ordered.sort(key=lambda record: crc32(record) & (buckets - 1))
+    ordered.sort(key=lambda name: crc32(name) & mask)
     numbers = array("H", map(names.__getitem__, ordered))
     names.clear()  # a hundred megabytes for a million names, and the rest needs room
-    starts = _starts(ordered, buckets)
+    written = [_written_number(number) for number in range(len(gathered.labels))]
+    sizes = array("i", bytes(4 * (mask + 1)))
+    for name, number in zip(ordered, numbers, strict=True):
+        sizes[crc32(name) & mask] += len(name) + len(written[number])
     parts = {
-        "records": _records(ordered, numbers, starts[-1] - _HEADER),
-        "starts": starts,
-        "roots": _roots(ordered, buckets),
+        "records": _records(ordered, map(written.__getitem__, numbers), sum(sizes)),
+        "starts": _starts(sizes),
+        "roots": _roots(ordered),
     }
     header = {
         "labels": list(gathered.labels),
         "globs": list(gathered.globs),
         "counts": gathered.counts,
         "about": dict(about),
-        "names": len(ordered),
-        "short": not all(b"." in record[1:] for record in ordered),
-        "crowded": any(end - start > _SCANNED for start, end in pairwise(starts)),
+        "names": count,
+        "crowded": max(sizes) > _SCANNED,
         "order": sys.byteorder,
     }
     yield from _written(parts, header)
@@ -100,7 +118,7 @@ def pack(entries: Iterable[tuple[Pattern, str]], about: Mapping[str, Any]) -> It
 
 @dataclass(slots=True)
 class _Gathered:
-    """Each name once, as its record begins, with the number of its label: which lists carry it as what.
+    """Each name once, with the number of its label: which lists carry it as what.
 
     Labels repeat, so they are few.
     """
@@ -117,7 +135,7 @@ class _Gathered:
             self.globs[pattern.text, value] = None
             self.counts[value] = self.counts.get(value, 0) + len(self.globs) - known
             return
-        name = f".{pattern.text}\0".encode()
+        name = pattern.text.encode("ascii")
         before = self.names.get(name, 0)
         step = (before, value, pattern.match is Match.EXACT)
         if (after := self._widened.get(step)) is None:
@@ -136,47 +154,40 @@ class _Gathered:
         return self.labels.setdefault(label, len(self.labels))
 
 
-def _records(names: Iterable[bytes], numbers: Iterable[int], size: int) -> bytearray:
+def _records(names: Iterable[bytes], numbers: Iterable[bytes], size: int) -> bytearray:
     records, end = bytearray(size), 0
-    labels: dict[int, bytes] = {}
     for name, number in zip(names, numbers, strict=True):
-        if (label := labels.get(number)) is None:
-            label = labels[number] = _written_label(number)
-        records[end : end + len(name)] = name
-        end += len(name) + _LABEL
-        records[end - _LABEL : end] = label
+        start, end = end, end + len(name) + len(number)
+        records[start:end] = name + number
     return records
 
 
-def _roots(records: Sequence[bytes], buckets: int) -> bytearray:
-    hashes = array("I", (crc32(record[_root(record) :]) for record in records))
-    seen = bytearray(buckets)
+def _roots(names: Sequence[bytes]) -> bytearray:
+    hashes = array("I", (crc32(b"".join(name.rsplit(b".", 2)[-2:])) for name in names))
+    seen = bytearray(8 << max(4, len(names).bit_length()))
     for value in hashes:
-        seen[value & (buckets - 1)] = 1
+        seen[value & len(seen) - 1] = 1
     roots = max(2, sum(seen))  # nearly: some share a place
-    cells = bytearray(1 << (roots * _CELLS_PER_ROOT - 1).bit_length())
-    for value, record in zip(hashes, records, strict=True):
-        cells[value & (len(cells) - 1)] |= 1 << min(max(record.count(b".") - 2, 0), _DEEPEST)
+    top = any(b"." not in name for name in names)  # such a name may have any root below it
+    cells = bytearray((top,)) * (roots * _CELLS_PER_ROOT + 1)
+    for value, name in zip(hashes, names, strict=True):
+        cells[value % len(cells)] |= 1 << min(name.count(b"."), _DEEP - 1)
     return cells
 
 
-def _root(octets: bytes) -> int:
-    """Where the last two labels begin; -1: there is but one."""
-    return octets.rfind(b".", 0, octets.rfind(b"."))
-
-
-def _starts(records: Sequence[bytes], buckets: int) -> array[int]:
-    starts = array("I", [_HEADER, *bytes(buckets)])
-    for record in records:
-        starts[(crc32(record) & (buckets - 1)) + 1] += len(record) + _LABEL
-    for bucket in range(buckets):
-        starts[bucket + 1] += starts[bucket]
+def _starts(sizes: Sequence[int]) -> array[int]:
+    starts = array("i", accumulate(sizes, initial=_HEADER))
+    for bucket, size in enumerate(sizes):
+        if not size:
+            starts[bucket] = ~starts[bucket]
     return starts
 
 
-def _written_label(number: int) -> bytes:
-    """Two octets, none of them zero."""
-    return bytes((number % 255 + 1, number // 255 + 1))
+def _written_number(number: int) -> bytes:
+    """One octet for the first numbers, and there are seldom more; seven bits in an octet for the rest."""
+    if number < _LONG - _TOP:
+        return bytes((_TOP | number,))
+    return bytes((_LONG, _TOP | number & 0x7F, _TOP | number >> 7 & 0x7F, _TOP | number >> 14))
 
 
 def _written(parts: Mapping[str, Any], header: dict[str, Any]) -> Iterator[bytes | memoryview]:
@@ -203,23 +214,24 @@ class PackedIndex:
         """What was kept beside the entries."""
         self.counts: Final[Mapping[str, int]] = header["counts"]
         """Entries of each list."""
-        labels = header["labels"]
-        self._many_labels: Final = len(labels) > _FEW_LABELS
-        self._labels: Final[dict[int, list[list[str]]]] = {
-            first + 256 * second * self._many_labels: label
-            for (first, second), label in zip(map(_written_label, range(len(labels))), labels, strict=True)
+        self._labels: Final[dict[bytes, list[list[str]]]] = {
+            _written_number(number): label for number, label in enumerate(header["labels"])
         }
+        self._answers: Final[dict[bytes, _Answers]] = {
+            number: ([*filter(None, label)], [*filter(None, label[1:])]) for number, label in self._labels.items()
+        }
+        self._short: Final = tuple(self._answers.get(bytes((octet,))) for octet in range(256))
+        """The same by the octet behind a name; None: it is no number, or only begins one."""
         self._listed_globs: Final[list[list[str]]] = header["globs"]
         self._globs: Final = DomainIndex((Pattern(text, Match.GLOB), value) for text, value in self._listed_globs)
         self._has_globs: Final = bool(header["globs"])
-        self._has_short: Final[bool] = header["short"]
         self._crowded: Final[bool] = header["crowded"]
         self._length: Final[int] = header["names"]
         places, view = _places(header["sizes"], _HEADER), memoryview(buffer)
         self._roots: Final = view[slice(*places["roots"])]
-        self._starts: Final = view[slice(*places["starts"])].cast("I")
+        self._starts: Final = view[slice(*places["starts"])].cast("i")
         self._octets: Final[Searched] = buffer
-        self._root_mask: Final = len(self._roots) - 1
+        self._root_cells: Final = len(self._roots)  # odd: CRCs of numbered names are too regular for a power of two
         self._bucket_mask: Final = len(self._starts) - 2
 
     def __len__(self) -> int:
@@ -227,12 +239,29 @@ class PackedIndex:
 
     def lookup(self, name: DomainName) -> list[list[str]]:
         """All lists that cover the name, in the groups and the order of ``DomainIndex.lookup``."""
-        octets = f".{name.text}\0".encode()
-        dot = octets.rfind(b".", 0, octets.rfind(b"."))
-        depths = self._roots[crc32(octets[dot:]) & self._root_mask]
-        if self._has_short or self._has_globs:
-            return self._wide_groups(name, octets, dot, depths)
-        return self._groups(octets, dot, depths) if depths else []
+        # Every name that anybody asks for comes here, and calls cost most: so the usual way is all in one function.
+        octets = name.text.encode()
+        labels = octets.split(b".")
+        count = len(labels)
+        root = labels[-2] + labels[-1] if count > 1 else octets
+        depths = self._roots[crc32(root) % self._root_cells]
+        if not depths:
+            return self._globs.lookup(name) if self._has_globs else []
+        found = self._deep(octets, count) if depths >= _DEEP_BIT else []
+        for depth in _DEPTHS[depths]:
+            above = count - depth
+            if above < 0:
+                continue
+            listed = octets.split(b".", above)[-1]
+            start = self._starts[crc32(listed) & self._bucket_mask]
+            if start < 0:
+                continue
+            end = start + len(listed)
+            if self._octets[start:end] != listed or not (answers := self._short[self._octets[end]]):
+                answers = self._find(listed)  # as for one name in five, since it is not the first of its bucket
+            if answers:
+                found += answers[above > 0]
+        return self._with_globs(name, octets, found) if self._has_globs else found
 
     def covers(self, name: DomainName) -> bool:
         """Whether any entry covers the name."""
@@ -244,60 +273,54 @@ class PackedIndex:
             number: [match for match, filed in zip(_KINDS, label, strict=True) if _any_of(lists, filed)]
             for number, label in self._labels.items()
         }
-        place, last = self._starts[0], self._starts[-1]
-        while place < last:
-            end = self._octets.find(b"\0", place, last)
-            number = self._octets[end + 1] + 256 * self._octets[end + 2] * self._many_labels
-            if matches := ours[number]:
-                text = self._octets[place + 1 : end].decode()
+        first, last = self._starts[0], self._starts[-1]
+        for record in _RECORD.finditer(self._octets, max(first, ~first), last):
+            if matches := ours[record[2]]:
+                text = record[1].decode()
                 yield from (Pattern(text, match) for match in matches)
-            place = end + 1 + _LABEL
         yield from (Pattern(text, Match.GLOB) for text, value in self._listed_globs if _any_of(lists, [value]))
 
-    def _groups(self, octets: bytes, dot: int, depths: int, globs: Sequence[list[str]] = ()) -> list[list[str]]:
-        """What is filed from the root, which begins at this dot, to the whole name."""
+    def _deep(self, octets: bytes, count: int) -> list[list[str]]:
+        """What is filed under the name and those above it, as far as they share the last bit of ``roots``."""
         found: list[list[str]] = []
-        while depths and dot >= 0:
-            if depths & 1 and (label := self._find(octets[dot:])):
-                if not dot:
-                    return [*filter(None, label), *globs, *found]
-                if suffix := label[1]:
-                    found = [suffix, *found] if found else [suffix]
-            depths = depths >> 1 | depths & 1 << _DEEPEST
-            dot = octets.rfind(b".", 0, dot)
-        return [*globs, *found] if globs else found
+        for above in range(count - _DEEP + 1):
+            if answers := self._find(octets):
+                found += answers[above > 0]
+            octets = octets.partition(b".")[2]
+        return found
 
-    def _wide_groups(self, name: DomainName, octets: bytes, dot: int, depths: int) -> list[list[str]]:
-        """The same where names of one label or globs are listed too."""
-        globs = self._globs.lookup(name) if self._has_globs else []
-        top = self._find(octets[octets.rfind(b".") :]) or ([], [])
-        if dot < 0:
-            return [*filter(None, top), *globs]
-        return [*self._groups(octets, dot, depths, globs), *filter(None, top[1:])]
+    def _with_globs(self, name: DomainName, octets: bytes, found: list[list[str]]) -> list[list[str]]:
+        """What was found, and what is filed under globs between the name itself and wider ones."""
+        globs = self._globs.lookup(name)
+        itself = self._find(octets) if globs else None
+        after = len(itself[0]) if itself else 0
+        return [*found[:after], *globs, *found[after:]]
 
-    def _find(self, name: bytes) -> Sequence[list[str]] | None:
-        """Lists that carry a name, as it stands in its record, exactly, and those that carry all below it too."""
+    def _find(self, name: bytes) -> _Answers | None:
+        """What is answered for this name, and for those below it."""
         bucket = crc32(name) & self._bucket_mask
         low, high = self._starts[bucket], self._starts[bucket + 1]
+        if low < 0 or not name:  # the root is on no list
+            return None
+        high = max(high, ~high)
         if self._crowded:
             low, high = self._narrowed(name, low, high)
         place = self._octets.find(name, low, high)
-        while place > low and self._octets[place - _LABEL - 1]:  # the end of a longer name
+        while place >= 0:
+            end = place + len(name)
+            first = self._octets[end]
+            if first >= _TOP and (place == low or self._octets[place - 1] >= _TOP):  # no part of a longer name
+                return self._short[first] or self._answers[self._octets[end : end + _LONG_SIZE]]
             place = self._octets.find(name, place + 1, high)
-        if place < 0:
-            return None
-        end = place + len(name)
-        number = self._octets[end]
-        return self._labels[number + 256 * self._octets[end + 1] if self._many_labels else number]
+        return None
 
     def _narrowed(self, name: bytes, low: int, high: int) -> tuple[int, int]:
         """The few of very many records among which the name would be."""
-        while high - low > _SCANNED:
-            middle = self._octets.find(b"\0", (low + high) // 2, high) + 1 + _LABEL
-            if self._octets[middle : middle + len(name)] <= name:
-                low = middle
+        while high - low > _SCANNED and (record := _NEXT.search(self._octets, (low + high) // 2, high)):
+            if record[1] <= name:
+                low = record.start(1)
             else:
-                high = middle
+                high = record.start(1)
         return low, high
 
 

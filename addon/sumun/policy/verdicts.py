@@ -28,6 +28,9 @@ _PAGES = {
     Action.JUSTIFY: Verdict.JUSTIFY_PAGE,
 }
 
+PAGES = frozenset(_PAGES.values())
+"""Verdicts of the http point that show why."""
+
 
 def must_see_inside(outcome: Outcome) -> bool:
     """Whether the http point has to see the decrypted request, to settle it or to act on it."""

@@ -19,7 +19,7 @@ from mitmproxy.proxy.layers.modes import Socks5Proxy, TransparentProxy
 from mitmproxy.proxy.mode_specs import UpstreamMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
-from sumun.content.llm_request import LIMIT, from_head, from_whole
+from sumun.content.llm_request import LIMIT, from_whole
 from sumun.model.name import IPAddress
 from sumun.model.rule import IPNetwork
 from sumun.proxy import enforce, translate
@@ -108,15 +108,12 @@ class SumunAddon:
     @_settles
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Decide on what the head tells; what needs the body waits for ``request``."""
-        request = flow.request
-        enforce.without_upgrade_to_h2c(request)
-        translate.told(flow, self._trusted)
+        request, facts = flow.request, self.point.read_head(flow, self._trusted)
         self._keep_to_ourselves(flow)
         handler = _handler_of(flow)
         if stream := stream_of(handler, flow):
             show_failures(stream, self.point.upstream_failed)
             fit_to_origin(stream)
-        facts = from_head(request.method, _path(request), request.headers.get("content-type", ""))
         settled = self.point.settle(flow, facts, whole=False)
         if settled and not flow.response:
             self._lead_on(flow)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import suppress
 from functools import lru_cache
 from ipaddress import ip_address
@@ -17,10 +17,12 @@ from sumun.model.name import IPAddress, plain
 from sumun.model.user import Identity
 from sumun.proxy.destination import Destination
 from sumun.proxy.opening import LIMIT, Unreadable
-from sumun.proxy.watch import HEARD, LAST, Watch
+from sumun.proxy.watch import BROKEN, HEARD, HUNG_UP, LAST, STREAM, WRITE, Watch
 
 type Attend = Callable[[Caller], Coroutine[Any, Any, None]]
 
+IDLE = 900.0
+"""Seconds without an octet on a connection that is served here or by mitmproxy; long polls end within minutes."""
 _AT_ONCE = 64 * 1024
 """Octets read in one go."""
 _DRAINED = 4
@@ -37,8 +39,8 @@ class Caller:
     """
 
     __slots__ = (
-        "_awaited", "_course", "_deadline", "_fd", "_fresh", "_gone", "_on_over", "_said", "_sock", "_waiting",
-        "_watched", "asked", "came_from", "client", "ended", "has_opened", "here", "is_idle", "is_late", "is_spliced",
+        "_awaited", "_course", "_deadline", "_fd", "_gone", "_on_over", "_said", "_sock", "_waiting", "_watched",
+        "_writing", "asked", "came_from", "client", "ended", "has_opened", "here", "is_idle", "is_late", "is_spliced",
         "original", "over", "transport", "watch", "who",
     )  # fmt: skip
 
@@ -72,12 +74,12 @@ class Caller:
         self.watch = watch
         self._sock = sock
         self._fd = sock.fileno()
-        self._fresh = True
-        """Whether nobody has looked yet if it has said something: it may have, before it was accepted."""
         self._watched = False
         self._said = b""
         self._waiting = False
         """Whether the course waits for the next words."""
+        self._writing = False
+        """Whether the course waits until the client takes more; nothing it says is read meanwhile."""
         self._deadline = math.inf
         self._awaited: asyncio.Future[Any] | None = None
         self._gone: asyncio.Future[None] | None = None
@@ -85,6 +87,7 @@ class Caller:
     def begin(self, attend: Attend, on_over: Callable[[Caller], None]) -> None:
         """Set out; ``on_over`` is told of the end."""
         self._course, self._on_over = attend(self), on_over
+        self._receive()  # most have spoken before they were accepted
         self.go_on()
 
     def go_on(self, _: object = None) -> None:
@@ -92,37 +95,31 @@ class Caller:
         self._awaited = None
         self._advance(self._course.send, None)
 
-    async def pause(self, within: float) -> None:
+    def pause(self, within: float) -> Awaitable[None]:
         """Wait until ``go_on``; raises TimeoutError after so many seconds.
 
         It is the regular look of ``expire`` that ends the waiting: a timer for every connection would cost more than
         most connections.
         """
         self._deadline = monotonic() + within
-        try:
-            await _turn()
-        finally:
-            self._deadline = math.inf
+        return _turn()
+
+    def heard[T](self, parse: Callable[[bytes], T | None]) -> T | None:
+        """What ``parse`` makes of what was said; None: nothing yet. Raises Unreadable."""
+        return parse(self._said) if self._said else None
 
     async def read[T](self, parse: Callable[[bytes], T | None], *, within: float) -> T:
         """Wait until ``parse`` makes something of what was said; raises Unreadable, or TimeoutError after seconds."""
-        result = parse(self._said) if self._said else None
-        return await self._wait_for(parse, within) if result is None else result
-
-    async def _wait_for[T](self, parse: Callable[[bytes], T | None], within: float) -> T:
-        self._deadline = monotonic() + within
-        try:
-            while True:
-                if self.ended or len(self._said) >= LIMIT:
-                    raise Unreadable("the client stopped short" if self.ended else "the client never came to the point")
-                if not self._has_spoken_before():
-                    self._listen()
-                    self._waiting = True
-                    await _turn()
-                if (result := parse(self._said)) is not None:
-                    return result
-        finally:
-            self._deadline, self._waiting = math.inf, False
+        deadline = monotonic() + within
+        while (result := parse(self._said) if self._said else None) is None:
+            if self.ended or len(self._said) >= LIMIT:
+                raise Unreadable("the client stopped short" if self.ended else "the client never came to the point")
+            if not self._watched:
+                self._watched = True
+                self.watch.add(self._fd, HEARD, self._on_events)
+            self._deadline, self._waiting = deadline, True
+            await _turn()
+        return result
 
     def expire(self, now: float) -> None:
         """End the waiting if its time is over; takes the clock of ``monotonic``, which is asyncio's too."""
@@ -144,8 +141,48 @@ class Caller:
 
     def say(self, words: bytes) -> None:
         """Answer, in few words: they fit into the kernel's buffer."""
-        with suppress(OSError):  # a client that has gone is noticed when it is read
+        try:  # noqa: SIM105 - `suppress` takes three calls more for every tunnel
             self._sock.send(words)
+        except OSError:
+            pass  # a client that has gone is noticed when it is read
+
+    async def deliver(self, words: bytes, *, within: float) -> bool:
+        """Answer at any length; whether the client has taken it all, never pausing for longer than so many seconds."""
+        try:
+            words = words[self._send(words) :]
+            while words:
+                await self._until_it_takes_more(within)
+                words = words[self._send(words) :]
+        except (OSError, TimeoutError):
+            return False
+        return True
+
+    def _send(self, words: bytes) -> int:
+        """How much the kernel has taken; raises OSError where the client has gone."""
+        try:
+            return self._sock.send(words)
+        except BlockingIOError:
+            return 0
+
+    async def _until_it_takes_more(self, within: float) -> None:
+        if self._watched:
+            self.watch.again(self._fd)
+        else:
+            self._watched = True
+            self.watch.add(self._fd, STREAM, self._on_events)
+        self._writing = True
+        try:
+            await self.pause(within)
+        finally:
+            self._writing = False
+            self.watch.again(self._fd)  # what it has said meanwhile was not looked at
+
+    async def give_way(self) -> None:
+        """Let everybody else have their turn first."""
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
+        loop.call_soon(_done, turn)
+        await turn
 
     def release(self) -> tuple[socket.SocketType, bytes]:
         """Give the connection, watched or not, to somebody else, with what was said so far."""
@@ -179,6 +216,7 @@ class Caller:
             await asyncio.shield(self._gone)
 
     def _advance(self, step: Callable[[Any], Any], argument: object) -> None:
+        self._deadline, self._waiting = math.inf, False
         try:
             awaited = step(argument)
         except (StopIteration, asyncio.CancelledError):
@@ -192,13 +230,12 @@ class Caller:
             awaited.add_done_callback(self.go_on)
             self._awaited = awaited
 
-    def _listen(self) -> None:
-        if not self._watched:
-            self._watched = True
-            self.watch.add(self._fd, HEARD, self._on_events)
-
     def _on_events(self, events: int) -> None:
         """Keep what comes while nobody waits for it, too; a client that talks on without being asked is not read."""
+        if self._writing:
+            if events & (WRITE | BROKEN | HUNG_UP):
+                self.go_on()
+            return
         self._receive()
         if events & LAST and not self.ended:
             self._receive()
@@ -206,25 +243,23 @@ class Caller:
             self._watched = False
             self.watch.drop(self._fd)
         if self._waiting:
-            self._waiting = False
             self.go_on()
 
-    def _has_spoken_before(self) -> bool:
-        """Look once without being told; later it would nearly always be in vain."""
-        fresh, self._fresh = self._fresh, False
-        return fresh and self._receive()
-
-    def _receive(self) -> bool:
-        """Whether something came, the end included."""
+    def _receive(self) -> None:
+        """Take what came, the end included."""
         try:
             data = self._sock.recv(_AT_ONCE)
         except BlockingIOError:
-            return False
+            return
         except OSError:
             data = b""
         self._said = self._said + data if self._said else data
         self.ended = not data
-        return True
+
+
+def _done(turn: asyncio.Future[None]) -> None:
+    if not turn.done():
+        turn.set_result(None)
 
 
 @coroutine

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -23,22 +22,23 @@ class Caps:
     exempt: Callable[[str], bool]
     """Whether an address is a parent, which stands for many clients."""
     told: Told
-    _all: Counter[str] = field(default_factory=Counter)
-    _opening: Counter[str] = field(default_factory=Counter)
+    _all: dict[str, int] = field(default_factory=dict)  # a Counter runs through slower methods of its own
+    _opening: dict[str, int] = field(default_factory=dict)
 
     def admit(self, client: str, callers: int) -> bool:
         """Whether another connection is taken; ``callers`` are those of all clients that are not spliced."""
         if callers >= CALLERS:
             self.told("total")
             return False
-        if self._all[client] >= self.connections and not self.exempt(client):
+        here, opening = self._all.get(client, 0), self._opening.get(client, 0)
+        if here >= self.connections and not self.exempt(client):
             self.told("connections")
             return False
-        if self._opening[client] >= self.handshakes and not self.exempt(client):
+        if opening >= self.handshakes and not self.exempt(client):
             self.told("handshakes")
             return False
-        self._all[client] += 1
-        self._opening[client] += 1
+        self._all[client] = here + 1
+        self._opening[client] = opening + 1
         return True
 
     def opened(self, client: str) -> None:
@@ -50,9 +50,9 @@ class Caps:
         _less(self._all, client)
 
 
-def _less(counts: Counter[str], client: str) -> None:
-    left = counts[client] - 1
+def _less(counts: dict[str, int], client: str) -> None:
+    left = counts.get(client, 0) - 1
     if left > 0:
         counts[client] = left
     else:
-        del counts[client]
+        counts.pop(client, None)

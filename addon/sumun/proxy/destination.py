@@ -7,7 +7,7 @@ destination: a literal, a name that resolves there, or an IPv4 address wrapped i
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from sumun.model.name import DomainName, IPAddress, plain
@@ -62,6 +62,14 @@ class Destination:
 
     host: DomainName | IPAddress
     port: int
+    _hash: int = field(init=False, repr=False, compare=False)
+    """Taken once: those of names and addresses are slow, and what was ruled and found is kept by destination."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.host, self.port)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @property
     def name(self) -> DomainName | None:

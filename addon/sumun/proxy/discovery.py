@@ -8,27 +8,25 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from mitmproxy import http
-
 from sumun.content import llm_api
 from sumun.content.llm_request import LIMIT, LlmRequest
 from sumun.model.decision import Decision, Undetermined
 from sumun.model.name import DomainName
 from sumun.policy.engine import Policy
 from sumun.proxy.ruling import Ruling, strictest
-from sumun.proxy.translate import declared_size, plain_path
+from sumun.proxy.translate import Flow, declared_size, plain_path
 
 STANDS_FOR_IT = DomainName(f"{llm_api.SERVICE}.invalid")
 """The name that the catalogue files the service under."""
 
 
-def may_be_unknown_api(flow: http.HTTPFlow, ruling: Ruling) -> bool:
+def may_be_unknown_api(flow: Flow, ruling: Ruling) -> bool:
     """Whether the body is worth a look, and not too large for one."""
     size = declared_size(flow.request)
     return _is_unknown(ruling) and (size is None or size <= LIMIT) and llm_api.may_be(*_head(flow))
 
 
-def is_unknown_api(flow: http.HTTPFlow, ruling: Ruling, facts: LlmRequest) -> bool:
+def is_unknown_api(flow: Flow, ruling: Ruling, facts: LlmRequest) -> bool:
     """Whether the whole request has the shape."""
     return _is_unknown(ruling) and llm_api.is_one(*_head(flow), facts)
 
@@ -50,6 +48,6 @@ def _is_unknown(ruling: Ruling) -> bool:
     return outcome.service is None and (isinstance(outcome, Undetermined) or outcome.action.lets_through)
 
 
-def _head(flow: http.HTTPFlow) -> tuple[str, str, str]:
+def _head(flow: Flow) -> tuple[str, str, str]:
     request = flow.request
     return request.method, plain_path(request.path), request.headers.get("content-type", "")

@@ -11,21 +11,21 @@ from mitmproxy.net.http.status_codes import RESPONSES
 from sumun.model.name import DomainName, IPAddress
 from sumun.model.rule import Rule
 from sumun.pages.render import Page
+from sumun.proxy import messages
+from sumun.proxy.translate import Flow
 
 _PORT = re.compile(r":[0-9]+\Z", re.ASCII)
 
 
 def response(page: Page) -> http.Response:
     """Take a page as it is; nothing else is added but its length."""
-    fields = [(name.encode(), value.encode()) for name, value in page.headers]
+    fields = tuple((name.encode(), value.encode()) for name, value in page.headers)
     if page.status != 204:  # RFC 9110, 8.6
-        fields.append((b"content-length", b"%d" % len(page.body)))
-    reason = RESPONSES.get(page.status, "").encode()
-    # `Response.make` writes the fields three times over: half as long again as all of this
-    return http.Response(b"HTTP/1.1", page.status, reason, http.Headers(fields), page.body, None, 0.0, 0.0)
+        fields += ((b"content-length", b"%d" % len(page.body)),)
+    return messages.response(page.status, RESPONSES.get(page.status, "").encode(), fields, page.body)
 
 
-def bare(flow: http.HTTPFlow, status: int, text: str) -> None:
+def bare(flow: Flow, status: int, text: str) -> None:
     """Answer shortly, depending on nothing that could fail, and part: what follows would be as doubtful."""
     fields = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store", "x-should-retry": "false"}
     if not flow.request.is_http2:

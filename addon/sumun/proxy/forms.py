@@ -34,6 +34,7 @@ from sumun.policy.grants import destination
 from sumun.proxy import enforce, translate
 from sumun.proxy.bounds import BoundedBuffer, bound_body
 from sumun.proxy.telling import Teller
+from sumun.proxy.translate import Flow
 from sumun.store.faults import Full, StoreFault, Used
 from sumun.store.store import Form, passing
 from sumun.store.watch import Watch
@@ -129,12 +130,12 @@ class Forms:
         self._refusals = (datetime.min.replace(tzinfo=UTC), 0)
         """When the current second began, and the refusals in it."""
 
-    def takes(self, flow: http.HTTPFlow) -> bool:
+    def takes(self, flow: Flow) -> bool:
         """Whether this request is ours, whatever its host."""
         return flow.request.path.startswith(RESERVED)
 
     def offer(
-        self, flow: http.HTTPFlow, request: AccessRequest, decision: Decision, incident: str, at: datetime
+        self, flow: Flow, request: AccessRequest, decision: Decision, incident: str, at: datetime
     ) -> Offer | None:
         """The form for this page; None where there is nothing to ask for."""
         ask = _ASKS.get(decision.action)
@@ -324,13 +325,13 @@ def see_other(location: str) -> http.Response:
     return http.Response.make(303, b"", fields)
 
 
-def _host(flow: http.HTTPFlow) -> str:
+def _host(flow: Flow) -> str:
     hosts = translate.authorities(flow).hosts
     names: list[Any] = [host for host in hosts if isinstance(host, DomainName)]
     return str((names or list(hosts) or [""])[0])
 
 
-def _way_on(flow: http.HTTPFlow, repeats: bool) -> str:
+def _way_on(flow: Flow, repeats: bool) -> str:
     """Path and query in printable ASCII; a path that begins with two slashes would be another host's."""
     path = flow.request.path
     if not repeats or len(path) > MAX_URL or not path.startswith("/") or path.startswith(RESERVED):

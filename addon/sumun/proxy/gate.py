@@ -28,6 +28,7 @@ from sumun.proxy.next_proxy import through
 from sumun.proxy.opening import Kind, Unreadable, client_hello, connect, kind, request_line
 from sumun.proxy.origin import Forbidden, NoWay, Origins, dial
 from sumun.proxy.pinned import Pinned
+from sumun.proxy.quick import Quick
 from sumun.proxy.relay import Tunnel
 from sumun.proxy.ruling import (
     ADDRESS_LITERAL,
@@ -77,6 +78,8 @@ class Gate:
     """Clients that refused our certificate."""
     authentication: Authentication | None = None
     """Finds out who the user is; None where nobody is asked."""
+    quick: Quick | None = None
+    """Answers plain requests that are stopped; None leaves them all to mitmproxy."""
     port: int = 0
     certificate: bytes = b""
     """What clients install, in PEM."""
@@ -106,11 +109,12 @@ class _Visit:
         self._who: Who = None
 
     async def run(self) -> None:
+        gate, caller = self._gate, self._caller
         try:
-            if self._is_parent():
+            if gate.trusted and self._is_parent():
                 await self._hear_parent()
-            self._destination = self._caller.original
-            first = await self._caller.read(kind, within=self._gate.opening)
+            self._destination = caller.original
+            first = ready if (ready := caller.heard(kind)) else await caller.read(kind, within=gate.opening)
             if first is Kind.CONNECT:
                 await self._connect()
             elif first is Kind.SOCKS:
@@ -145,16 +149,17 @@ class _Visit:
         self._caller.client = found.client or self._caller.client
 
     async def _connect(self) -> None:
+        gate, caller = self._gate, self._caller
         try:
-            request = await self._caller.read(connect, within=self._gate.opening)
+            request = ready if (ready := caller.heard(connect)) else await caller.read(connect, within=gate.opening)
         except Unreadable as error:
             return self._end(Verdict.CLOSED, plain(400, "Bad Request", str(error)))
-        if parent := self._is_parent():
-            told = forwarded_in(self._caller.said(request.size), self._gate.trusted)
-            self._caller.client = told or self._caller.client
-        if self._gate.authentication:
-            self._who = await ask_connect(self._gate.authentication, self._caller, request.size, parent=parent)
-        self._caller.forget(request.size)
+        if parent := bool(gate.trusted) and self._is_parent():
+            told = forwarded_in(caller.said(request.size), gate.trusted)
+            caller.client = told or caller.client
+        if gate.authentication:
+            self._who = await ask_connect(gate.authentication, caller, request.size, parent=parent)
+        caller.forget(request.size)
         return await self._tunnel(request.destination, HTTP)
 
     async def _socks(self) -> None:
@@ -176,32 +181,48 @@ class _Visit:
 
     async def _tunnel(self, destination: Destination, words: Words) -> None:
         """Answer who wants a tunnel, and look at what comes through."""
+        gate, caller = self._gate, self._caller
         self._destination = destination
-        if self._who is UNKNOWN and self._gate.authentication:
-            ask_if_it_matters(self._gate.authentication, self._caller, self._rule())
-        self._caller.who = self._who if isinstance(self._who, Identity) else None
-        self._who = self._caller.who
+        if self._who is UNKNOWN and gate.authentication:
+            ask_if_it_matters(gate.authentication, caller, self._rule())
+        caller.who = self._who = self._who if isinstance(self._who, Identity) else None
         ruling = self._rule()
-        if ruling.verdict not in (Verdict.SPLICED, Verdict.INTERCEPTED):
+        if ruling.verdict is Verdict.SPLICED:
+            if not (self._knows_way(ruling, destination) or await self._finds_way(ruling, destination, words)):
+                return None
+        elif ruling.verdict is not Verdict.INTERCEPTED:
             why = "the filter could not check this" if ruling.failure else "this network may not use this proxy"
             return self._end(ruling.verdict, words.forbidden(why))
-        if ruling.verdict is Verdict.SPLICED:
-            is_open = destination.port in ruling.how.connect_ports or destination.port in words.ports
-            if not is_open and not self._gate.origins.has_internal:
-                return self._refuse_port(destination.port, words)
-            try:
-                find = self._onward_addresses if ruling.how.next_proxy else self._gate.origins.addresses
-                self._addresses = await find(destination, here=self._caller.here)
-            except Forbidden as error:
-                return self._end(Verdict.REFUSED, words.forbidden(str(error)))
-            except NoWay as error:
-                return self._end(Verdict.CLOSED, words.unreachable(str(error)))
-            known = bool(self._addresses)  # not, of a name that the next proxy resolves
-            if not is_open and not (known and self._gate.origins.are_internal(self._addresses)):
-                return self._refuse_port(destination.port, words)
-        self._caller.say(words.established)
-        inner = await self._first_inside()
-        return await self._go_on(Kind.OTHER if inner in (Kind.CONNECT, Kind.SOCKS) else inner)
+        caller.say(words.established)
+        if self._passes_other_protocols:
+            inner = await self._first_inside()
+        else:
+            inner = await caller.read(kind, within=gate.opening)
+        return await (self._tls() if inner is Kind.TLS else self._go_on(inner))
+
+    def _knows_way(self, ruling: GateRuling, destination: Destination) -> bool:
+        """Whether this way was found a moment ago, and nothing stands in it: then nothing has to be waited for."""
+        if destination.port in ruling.how.connect_ports and not ruling.how.next_proxy:
+            self._addresses = self._gate.origins.recalled(destination, here=self._caller.here)
+        return bool(self._addresses)
+
+    async def _finds_way(self, ruling: GateRuling, destination: Destination, words: Words) -> bool:
+        """Find the addresses to dial; without a way, or where it may not be taken, the client is told so."""
+        origins, port = self._gate.origins, destination.port
+        is_open = port in ruling.how.connect_ports or port in words.ports
+        try:
+            if is_open or origins.has_internal:
+                self._addresses = await self._onward_addresses(destination, here=self._caller.here)
+        except Forbidden as error:
+            self._end(Verdict.REFUSED, words.forbidden(str(error)))
+        except NoWay as error:
+            self._end(Verdict.CLOSED, words.unreachable(str(error)))
+        else:  # there are no addresses of a name that the next proxy resolves
+            if is_open or (self._addresses and origins.are_internal(self._addresses)):
+                return True
+            why = f"this network may not connect to port {port} through this proxy"
+            self._end(Verdict.REFUSED, words.forbidden(why), bypass=CONNECT_PORT)
+        return False
 
     async def _onward_addresses(self, destination: Destination, *, here: IPAddress) -> tuple[IPAddress, ...]:
         """The addresses to dial; none of a name that the next proxy resolves. Raises NoWay."""
@@ -211,14 +232,8 @@ class _Visit:
             return (destination.address,) if destination.address else ()
         return await origins.addresses(destination, here=here)
 
-    def _refuse_port(self, port: int, words: Words) -> None:
-        why = f"this network may not connect to port {port} through this proxy"
-        self._end(Verdict.REFUSED, words.forbidden(why), bypass=CONNECT_PORT)
-
     async def _first_inside(self) -> Kind:
-        """What begins inside a tunnel; where other protocols may pass, silence is one whose server speaks first."""
-        if not self._passes_other_protocols:
-            return await self._caller.read(kind, within=self._gate.opening)
+        """What begins inside a tunnel where other protocols may pass: silence is one whose server speaks first."""
         try:
             return await self._caller.read(kind, within=SERVER_FIRST)
         except TimeoutError:
@@ -248,7 +263,8 @@ class _Visit:
         return bool(answered)
 
     async def _tls(self) -> None:
-        hello = await self._caller.read(client_hello, within=self._gate.opening)
+        within, caller = self._gate.opening, self._caller
+        hello = ready if (ready := caller.heard(client_hello)) else await caller.read(client_hello, within=within)
         self._server_name = hello.server_name
         ruling = self._rule()
         verdict = ruling.verdict
@@ -285,7 +301,7 @@ class _Visit:
         return ruling.verdict is Verdict.SPLICED and ruling.how.other_protocols is Handling.ALLOW
 
     def _objection(self, ruling: GateRuling) -> str | None:
-        if self._destination and self._destination.host == self._server_name:
+        if self._is_same:
             return None
         why = objection(ruling.how, self._destination, self._server_name)
         literal = self._destination.address if self._destination else None
@@ -293,8 +309,14 @@ class _Visit:
             return None
         return why
 
+    @property
+    def _is_same(self) -> bool:
+        """Whether the server name is the destination's: nearly always the same object, since few names come often."""
+        host = self._destination.host if self._destination else None
+        return host is not None and (host is self._server_name or host == self._server_name)
+
     def _rule(self) -> GateRuling:
-        if self._ruling and self._destination and self._destination.host == self._server_name:
+        if self._ruling and self._is_same:
             return self._ruling  # the server name says nothing new
         self._ruling = self._gate.teller.rule_at_gate(
             self._caller.client, self._destination, self._server_name, self._who
@@ -341,13 +363,15 @@ class _Visit:
         return None
 
     def _relay(self, origin: socket.SocketType) -> None:
-        client, said = self._caller.release()
+        caller, ruling = self._caller, self._ruling.ruling if self._ruling else None
+        client, said = caller.release()
         tunnels = self._gate.tunnels
         tunnel = Tunnel(self._gate.watch, client, origin, tunnels.discard)
-        concerns_ai = self._ruling is not None and self._ruling.ruling.is_logged
-        until = self._ruling.ruling.outcome.valid_until if self._ruling else None
-        self._caller.is_spliced = True
-        tunnels.add(tunnel, self._still_allowed if concerns_ai else None, until, client=self._caller.came_from)
+        caller.is_spliced = True
+        if ruling and ruling.is_logged:
+            tunnels.add(tunnel, self._still_allowed, ruling.outcome.valid_until, client=caller.came_from)
+        else:
+            tunnels.add(tunnel, None, None, client=caller.came_from)
         tunnel.start(said)
 
     def _still_allowed(self) -> bool:
@@ -361,21 +385,23 @@ class _Visit:
         return ruling.verdict is Verdict.SPLICED
 
     async def _hand_over(self, destination: Destination | None) -> None:
-        self._gate.teller.connection(self._ruling, self._caller.client, Verdict.INTERCEPTED)
-        self._caller.has_opened = True
-        self._gate.opened(self._caller.came_from)
-        await asyncio.create_task(self._gate.hand_over(self._caller, destination))  # mitmproxy's code needs a task
+        gate, caller = self._gate, self._caller
+        gate.teller.connection(self._ruling, caller.client, Verdict.INTERCEPTED)
+        caller.has_opened = True
+        gate.opened(caller.came_from)
+        if gate.quick and self._ruling is None and await gate.quick.attend(caller, is_proxy=gate.is_welcoming):
+            return
+        await asyncio.create_task(gate.hand_over(caller, destination))  # mitmproxy's code needs a task
 
     def _end(self, verdict: Verdict, last_word: bytes = b"", *, bypass: str | None = None) -> None:
         self._caller.close(last_word)
         self._tell(verdict, DataExposed.NONE, bypass)
 
     def _tell(self, verdict: Verdict, exposed: DataExposed, bypass: str | None = None) -> None:
-        teller = self._gate.teller
-        teller.connection(self._ruling, self._caller.client, verdict)
-        if self._ruling:
-            name = str(self._server_name) if self._server_name else None
-            pinned = verdict is Verdict.SPLICED and self._ruling.verdict is Verdict.INTERCEPTED
+        teller, ruling, name = self._gate.teller, self._ruling, self._server_name
+        teller.connection(ruling, self._caller.client, verdict)
+        if ruling:
+            pinned = verdict is Verdict.SPLICED and ruling.verdict is Verdict.INTERCEPTED
             if pinned:
-                teller.metrics.pinned.labels(self._ruling.ruling.outcome.segment, "spliced").inc()
-            teller.ended_at_gate(self._ruling, verdict, exposed, server_name=name, bypass=bypass, pinned=pinned)
+                teller.metrics.pinned.labels(ruling.ruling.outcome.segment, "spliced").inc()
+            teller.ended_at_gate(ruling, verdict, exposed, server_name=name, bypass=bypass, pinned=pinned)

@@ -196,7 +196,10 @@ class GuardInstance(ServerInstance[GuardMode]):
             partial(is_late, handler, asyncio.get_running_loop().time()),
         )
         with self.manager.register_connection(context.client.id, handler):
-            await handler.handle_client()
+            try:
+                await handler.handle_client()
+            finally:
+                handler.close_what_is_left()
 
 
 class _Handler(ProxyConnectionHandler):
@@ -215,6 +218,12 @@ class _Handler(ProxyConnectionHandler):
         """Call the addons; mitmproxy's own way of it takes longer."""
         with self.timeout_watchdog.disarm():
             await self._hooks.run(hook)
+
+    def close_what_is_left(self) -> None:
+        """Close what mitmproxy forgets: an upstream connection that was made just as the client went away."""
+        for io in self.transports.values():
+            if io.writer:
+                io.writer.close()
 
     def log(self, message: str, level: int = logging.INFO, exc_info: Any = None) -> None:
         if level < logging.ERROR:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -13,15 +14,17 @@ from mitmproxy import http
 from sumun.content.llm_request import LIMIT, LlmRequest, from_head
 from sumun.model.decision import Decision, Outcome, Undetermined
 from sumun.model.event import AccessDecided, Context
-from sumun.model.name import IPAddress
+from sumun.model.name import DomainName, IPAddress
 from sumun.model.organisation import Organisation
 from sumun.model.request import UNKNOWN, AccessRequest, Facet
+from sumun.model.rule import IPNetwork
 from sumun.model.segment import Authenticate, FailMode, Handling, Segment
 from sumun.model.verdict import DataExposed, Point, Verdict
 from sumun.pages.offer import Offer
 from sumun.pages.render import Asked, Failure, Page
 from sumun.policy.copies import with_copied
-from sumun.policy.verdicts import http_verdict
+from sumun.policy.engine import Policy
+from sumun.policy.verdicts import PAGES, http_verdict
 from sumun.proxy import enforce, translate
 from sumun.proxy.discovery import as_unknown_api, is_unknown_api, may_be_unknown_api
 from sumun.proxy.exchanges import ASKED
@@ -30,7 +33,7 @@ from sumun.proxy.hygiene import Flaw
 from sumun.proxy.ports import Pages
 from sumun.proxy.ruling import SMUGGLING, Ruling, decide_all
 from sumun.proxy.telling import Teller
-from sumun.proxy.translate import Problem
+from sumun.proxy.translate import Flow, Problem
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +76,7 @@ class Offers(Protocol):
     """Makes the form with which somebody can go on, or ask."""
 
     def offer(
-        self, flow: http.HTTPFlow, request: AccessRequest, decision: Decision, incident: str, at: datetime
+        self, flow: Flow, request: AccessRequest, decision: Decision, incident: str, at: datetime
     ) -> Offer | None:
         """Make it for this page; None where there is nothing to ask for."""
         ...
@@ -83,12 +86,31 @@ class Offers(Protocol):
 class _Case:
     """One request while it is dealt with."""
 
-    flow: http.HTTPFlow
+    flow: Flow
     client: IPAddress
     segment: Segment | None
     ruling: Ruling
     at: datetime
     bypass: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is to be done with one request, before it is done."""
+
+    case: _Case
+    policy: Policy
+    requests: Sequence[AccessRequest]
+    problem: Problem | None
+    """Why it is refused whatever policy says."""
+    judged: DomainName | IPAddress | None
+    """The one host that it is for."""
+
+    @property
+    def is_page(self) -> bool:
+        """Whether its head was enough to stop it, and a page (or what a program gets instead) says so."""
+        outcome = self.case.ruling.outcome
+        return self.problem is None and _stops(outcome) and http_verdict(outcome, FailMode.CLOSED) in PAGES
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,33 +123,53 @@ class HttpPoint:
     failure_pages: FailurePages
     offers: Offers | None = None
 
-    def settle(self, flow: http.HTTPFlow, facts: LlmRequest, *, whole: bool) -> bool:
+    def read_head(self, flow: Flow, trusted: tuple[IPNetwork, ...]) -> LlmRequest:
+        """Say what is certain before the body is seen, once what a listed parent tells of the client is taken down."""
+        request = flow.request
+        enforce.without_upgrade_to_h2c(request)
+        translate.told(flow, trusted)
+        return from_head(request.method, request.path.partition("?")[0], request.headers.get("content-type", ""))
+
+    def settle(self, flow: Flow, facts: LlmRequest, *, whole: bool) -> bool:
         """Decide and enforce; False: the body must be seen first (never, if the request is ``whole``)."""
+        duration = self.teller.metrics.decision_duration.labels(Point.HTTP)
+        return self.act(self.judge(flow, facts, duration.time()), facts, whole=whole)
+
+    def judge(self, flow: Flow, facts: LlmRequest, timer: AbstractContextManager[object]) -> Judgement:
+        """Decide; nobody is told of it, and nothing is counted. ``timer`` takes the time of it."""
         said = translate.authorities(flow)
         client = translate.client_address(flow)
         policy, at = self.teller.policy(), self.teller.clock()
-        with self.teller.metrics.decision_duration.labels(Point.HTTP).time():
+        with timer:
             hosts = with_copied(said.hosts, flow.request.path)
             requests = translate.access_requests(flow, client, hosts, facts)
             ruling = decide_all(policy, requests, at=at)
         problem = said.problem or self._problem(flow, client)
         case = _Case(flow, client, policy.segment_of(client), ruling, at, _BYPASS.get(problem) if problem else None)
-        if problem and not (problem in _OF_THE_HOST and _stops(ruling.outcome)):
-            self._refuse(case, problem)
+        if problem in _OF_THE_HOST and _stops(ruling.outcome):
+            problem = None
+        return Judgement(case, policy, requests, problem, said.judged)
+
+    def act(self, judgement: Judgement, facts: LlmRequest, *, whole: bool) -> bool:
+        """Enforce, count and tell; False: the body must be seen first."""
+        case, requests = judgement.case, judgement.requests
+        flow, ruling = case.flow, case.ruling
+        if judgement.problem:
+            self._refuse(case, judgement.problem)
             return True
         if not whole and (self._body_matters(flow, ruling.outcome) or may_be_unknown_api(flow, ruling)):
             return False
-        if said.judged:
-            enforce.name_plainly(flow.request, said.judged)
+        if judgement.judged:
+            enforce.name_plainly(flow.request, judgement.judged)
         if whole and is_unknown_api(flow, ruling, facts):
             self.teller.metrics.llm_apis_discovered.labels(ruling.outcome.segment).inc()
-            case = replace(case, ruling=as_unknown_api(policy, ruling, at=at))
+            case = replace(case, ruling=as_unknown_api(judgement.policy, ruling, at=case.at))
         self._enforce(case)
         if ruling.is_logged and not flow.response:
             flow.metadata[ASKED] = Questions(requests, ruling.outcome.valid_until)
         return True
 
-    def depends_on_user(self, flow: http.HTTPFlow, client: IPAddress, *, tunnel: bool) -> bool:
+    def depends_on_user(self, flow: Flow, client: IPAddress, *, tunnel: bool) -> bool:
         """Whether it makes a difference to this request, or CONNECT, who the user is."""
         hosts = translate.authorities(flow).hosts if not tunnel else (translate.host(flow.request.host),)
         facts = from_head(flow.request.method, flow.request.path.partition("?")[0], "")
@@ -136,7 +178,7 @@ class HttpPoint:
         outcomes = [self.teller.policy().decide(request, at=self.teller.clock()) for request in asked]
         return any(isinstance(outcome, Undetermined) and Facet.USER in outcome.needs for outcome in outcomes)
 
-    def fail(self, flow: http.HTTPFlow) -> None:
+    def fail(self, flow: Flow) -> None:
         """Something of ours failed: end the request as the client's segment says."""
         try:
             _, mode = self.teller.failed(Point.HTTP, translate.client_address(flow))
@@ -147,36 +189,38 @@ class HttpPoint:
             flow.request.stream = False  # mitmproxy takes no response for a request that it streams
             enforce.bare(flow, 403, "stopped: the filter could not check this request")
 
-    def upstream_failed(self, flow: http.HTTPFlow, why: str) -> http.Response | None:
+    def upstream_failed(self, flow: Flow, why: str) -> http.Response | None:
         """The page of an origin that cannot be reached, or that does not prove who it is; None: there is none."""
         badly_signed = why.lower().startswith("certificate verify failed")
         kind = Failure.UPSTREAM_CERTIFICATE if badly_signed else Failure.UPSTREAM_UNREACHABLE
         try:
+            client = translate.client_address(flow)
+            self.teller.upstream_failed(client, "certificate" if badly_signed else "unreachable")
             page = self.failure_pages(
                 translate.asked(flow), kind=kind, organisation=self.organisation(), incident="",
-                at=self.teller.clock(), segment=self.teller.policy().segment_of(translate.client_address(flow)),
+                at=self.teller.clock(), segment=self.teller.policy().segment_of(client),
             )  # fmt: skip
             return enforce.response(page)
         except Exception:
             logger.exception("making a page failed")
             return None
 
-    def too_large(self, flow: http.HTTPFlow) -> None:
+    def too_large(self, flow: Flow) -> None:
         """Refuse a body that was thrown away: nothing could be forwarded."""
         enforce.bare(flow, 413, "stopped: the request is larger than the filter can look at")
 
-    def lying(self, flow: http.HTTPFlow) -> None:
+    def lying(self, flow: Flow) -> None:
         """Refuse a body with two ends, found when the head was settled already."""
         self.teller.bypass(translate.client_address(flow), SMUGGLING)
         enforce.bare(flow, 400, f"refused: {Flaw.FRAMING}")
 
-    def _problem(self, flow: http.HTTPFlow, client: IPAddress) -> Problem | None:
+    def _problem(self, flow: Flow, client: IPAddress) -> Problem | None:
         if not translate.is_dns_over_https(flow.request):
             return None
         refused = self.teller.proxy_policy(client).dns_over_https is Handling.REFUSE
         return Problem.DNS_OVER_HTTPS if refused else None
 
-    def _body_matters(self, flow: http.HTTPFlow, outcome: Outcome) -> bool:
+    def _body_matters(self, flow: Flow, outcome: Outcome) -> bool:
         if isinstance(outcome, Decision) or outcome.needs.isdisjoint(_IN_THE_BODY):
             return False
         size = translate.declared_size(flow.request)

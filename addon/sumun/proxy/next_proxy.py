@@ -19,8 +19,6 @@ from sumun.model.next_proxy import NextProxy, TellClient
 from sumun.proxy.destination import Destination
 from sumun.proxy.origin import DIAL_TIME, DIALS, Origins, Unreachable
 
-PATIENCE = 30.0
-"""Seconds that it has to open a tunnel: it may try several addresses."""
 _HEAD = 16 * 1024
 """Octets of its answer that are read for its end."""
 _STATUS = re.compile(rb"HTTP/1\.[01] ([0-9]{3})")
@@ -47,7 +45,7 @@ async def through(
     addresses = await origins.addresses_of_proxy(how.host)
     sock = await _dialled(addresses, how.port)
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(how.timeout):
             return sock, await _open(sock, how, destination, client)
     except (OSError, TimeoutError) as error:
         sock.close()

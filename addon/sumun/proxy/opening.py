@@ -52,6 +52,9 @@ class ClientHello(NamedTuple):
     """None: the extension is absent. (A literal address is against RFC 6066, and some clients send it.)"""
 
 
+_NAMELESS = ClientHello(None)
+
+
 def kind(data: bytes) -> Kind | None:
     """Tell what begins here; the prior-knowledge preface of HTTP/2 is OTHER, for no page can be shown there."""
     if not data:
@@ -73,11 +76,11 @@ def connect(data: bytes) -> Connect | None:
     end = data.find(b"\r\n\r\n")
     if end < 0:
         return None
-    return Connect(_requested(data[: data.find(b"\r\n")]), end + 4)
+    return _requested(data[: data.find(b"\r\n")], end + 4)
 
 
 @lru_cache(maxsize=8192)
-def _requested(line: bytes) -> Destination:
+def _requested(line: bytes, size: int) -> Connect:
     """What the first line of a CONNECT asks for; the same few come again and again, and what is none is not kept."""
     request = _REQUEST_LINE.fullmatch(line)
     if request is None:
@@ -88,7 +91,7 @@ def _requested(line: bytes) -> Destination:
         raise Unreadable(str(error)) from None
     if port is None:
         raise Unreadable("CONNECT needs a port")
-    return Destination(host, port)
+    return Connect(Destination(host, port), size)
 
 
 def request_line(data: bytes) -> bytes | None:
@@ -113,7 +116,7 @@ def client_hello(data: bytes) -> ClientHello | None:
     if message is None:
         return None
     try:
-        return ClientHello(_server_name(message))
+        return _server_name(message)
     except (IndexError, struct.error):
         raise Unreadable("the ClientHello is cut short") from None
 
@@ -138,20 +141,21 @@ def _handshake(data: bytes) -> bytes | None:
     return None
 
 
-def _server_name(hello: bytes) -> DomainName | IPAddress | None:
+def _server_name(hello: bytes) -> ClientHello:
     """Walk over the fields of a ClientHello; IndexError or struct.error where one ends too early."""
     at = 35 + hello[34]  # version, random, session id
     at += 2 + (hello[at] << 8 | hello[at + 1])  # cipher suites
     at += 1 + hello[at]  # compression methods
     if at == len(hello):
-        return None
+        return _NAMELESS
     end = at + 2 + (hello[at] << 8 | hello[at + 1])
     at += 2
     if end != len(hello):
         raise Unreadable("the extensions do not end with the ClientHello")
     found: bytes | None = None
+    extension = _EXTENSION
     while at < end:
-        type_, size = _EXTENSION(hello, at)
+        type_, size = extension(hello, at)
         at += 4 + size
         if type_ == 0:  # server_name, RFC 6066, 3
             if found is not None:
@@ -159,11 +163,11 @@ def _server_name(hello: bytes) -> DomainName | IPAddress | None:
             found = hello[at - size : at]
     if at > end:
         raise IndexError
-    return None if found is None else _single_name(found)
+    return _NAMELESS if found is None else _single_name(found)
 
 
 @lru_cache(maxsize=8192)
-def _single_name(extension: bytes) -> DomainName | IPAddress:
+def _single_name(extension: bytes) -> ClientHello:
     """Take exactly one plain name: what two servers might read differently, nobody can decide on."""
     name = extension[5:]
     size = len(name)
@@ -172,7 +176,7 @@ def _single_name(extension: bytes) -> DomainName | IPAddress:
     if extension[:5] != bytes((*(size + 3).to_bytes(2), 0, *size.to_bytes(2))) or not _PLAIN_NAME.fullmatch(name):
         raise Unreadable("the server name is malformed")
     try:
-        return web_host(f"[{name.decode()}]" if b":" in name else name.decode())
+        return ClientHello(web_host(f"[{name.decode()}]" if b":" in name else name.decode()))
     except InvalidName as error:
         raise Unreadable(str(error)) from None
 

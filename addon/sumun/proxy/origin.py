@@ -72,11 +72,18 @@ class Origins:
         self._vetting = replace(self._vetting, own=self._vetting.own | frozenset(listeners))
         self._vetted.clear()
 
+    def recalled(self, destination: Destination, *, here: IPAddress | None = None) -> tuple[IPAddress, ...]:
+        """The same as ``addresses``, if they were found a moment ago; else none."""
+        known = self._vetted.get(destination)
+        if known and monotonic() < known.until and (known.here is here or known.here == here):
+            return known.good
+        return ()
+
     async def addresses(self, destination: Destination, *, here: IPAddress | None = None) -> tuple[IPAddress, ...]:
         """The addresses that may be dialled, at least one; raises NoWay."""
+        if recalled := self.recalled(destination, here=here):
+            return recalled
         known = self._vetted.get(destination)
-        if known and known.good and monotonic() < known.until and known.here == here:
-            return known.good
         found = await self._resolved(destination)
         if known is None or known.found != found or known.here != here:
             if len(self._vetted) >= VETTED:

@@ -29,6 +29,7 @@ from sumun.proxy.onward import Onward
 from sumun.proxy.origin import Origins
 from sumun.proxy.pinned import Pinned
 from sumun.proxy.ports import Pages, Resolver
+from sumun.proxy.quick import Quick
 from sumun.proxy.ruling import SMUGGLING
 from sumun.proxy.signing_in import SignIn
 from sumun.proxy.strict import Strictness
@@ -53,6 +54,8 @@ class Parts:
     failure_pages: FailurePages = render_failure
     users: Known | None = None
     """Where users are known; None: only parents tell who asks, where the settings say so, or nobody does."""
+    answers_at_gate: bool = True
+    """False leaves every plain request to mitmproxy, so that a test can compare."""
 
     @cached_property
     def teller(self) -> Teller:
@@ -85,6 +88,14 @@ class Parts:
     def point(self) -> HttpPoint:
         """Settles requests."""
         return HttpPoint(self.teller, self.organisation, self.pages, self.failure_pages, self.forms)
+
+    @cached_property
+    def quick(self) -> Quick | None:
+        """Answers at the gate what is stopped there."""
+        if not self.answers_at_gate:
+            return None
+        settings = self.settings
+        return Quick(self.point, self.forms, self.authentication, settings.trusted_parents, settings.proxy_limits.head)
 
     @cached_property
     def sign_in(self) -> SignIn | None:

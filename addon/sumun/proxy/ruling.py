@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sumun.model.decision import Outcome, Undetermined
@@ -47,11 +47,12 @@ class Ruling:
 
     request: AccessRequest
     outcome: Outcome
+    is_logged: bool = field(init=False, compare=False)
+    """Whether an event is due: only for what concerns generative AI."""
 
-    @property
-    def is_logged(self) -> bool:
-        """Whether an event is due: only for what concerns generative AI."""
-        return isinstance(self.outcome, Undetermined) or self.outcome.concerns_ai
+    def __post_init__(self) -> None:
+        logged = isinstance(self.outcome, Undetermined) or self.outcome.concerns_ai
+        object.__setattr__(self, "is_logged", logged)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from sumun.config.settings import Leading, Settings, TlsListener
 from sumun.model.fault import OperatorFault
 from sumun.model.parents import is_parent
 from sumun.proxy.ca import CertificateAuthority, ensure_ca
-from sumun.proxy.caller import Caller, plain_address
+from sumun.proxy.caller import IDLE, Caller, plain_address
 from sumun.proxy.caps import Caps
 from sumun.proxy.exchanges import Exchange, Exchanges
 from sumun.proxy.gate import Gate
@@ -55,7 +55,7 @@ def mitmproxy_options(settings: Settings, ca_folder: Path) -> dict[str, Any]:
         "rawtcp": False,
         "ssl_insecure": False,
         "ssl_verify_upstream_trusted_ca": str(settings.upstream_ca) if settings.upstream_ca else None,
-        "tcp_timeout": 900,  # seconds without a byte on an inspected connection; long polls end within minutes
+        "tcp_timeout": int(IDLE),
     }
 
 
@@ -231,7 +231,7 @@ class Proxy:
         gate = Gate(
             self._parts.teller, self._origins, instance.hand_over, self._watch, self._tunnels,
             self._caps.opened, self._settings.proxy_limits.opening.total_seconds(), self._settings.trusted_parents,
-            self._parts.pinned, self._parts.authentication,
+            self._parts.pinned, self._parts.authentication, quick=self._parts.quick,
         )  # fmt: skip
         instance.attend = gate.attend
         try:

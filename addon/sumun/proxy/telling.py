@@ -112,6 +112,10 @@ class Teller:
         self.metrics.failure_decisions.labels(point, name, mode).inc()
         return name, mode
 
+    def upstream_failed(self, client: IPAddress, reason: str) -> None:
+        """Count a request that no origin answered."""
+        self.metrics.proxy_upstream_failures.labels(self._segment_name(client), reason).inc()
+
     def record(self, event: AccessDecided) -> str:
         """Record an event and return its id, the incident id of a page; empty where it could not be recorded."""
         try:
@@ -144,19 +148,22 @@ class Teller:
         verdict: Verdict,
         exposed: DataExposed,
         *,
-        server_name: str | None = None,
+        server_name: DomainName | IPAddress | str | None = None,
         bypass: str | None = None,
         pinned: bool = False,
     ) -> None:
         """Tell of a connection that goes no further than the gate."""
-        asked, outcome = ruling.ruling.request, ruling.ruling.outcome
+        outcome = ruling.ruling.outcome
         bypass = bypass or ruling.bypass or outcome.bypass
         logged = ruling.ruling.is_logged and not ruling.failure
         if bypass and not logged:  # what is recorded is counted there
             self.metrics.bypass_attempts.labels(outcome.segment, bypass).inc()
         if logged:
-            context = Context(protocol="tls", server_name=server_name, bypass=bypass, pinned=pinned)
-            self.record(AccessDecided(self.clock(), Point.GATE, asked, outcome, verdict, exposed, context))
+            name = str(server_name) if server_name else None
+            context = Context(protocol="tls", server_name=name, bypass=bypass, pinned=pinned)
+            self.record(
+                AccessDecided(self.clock(), Point.GATE, ruling.ruling.request, outcome, verdict, exposed, context)
+            )
 
     def _segment_name(self, client: IPAddress) -> str:
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from mitmproxy import http
@@ -30,6 +31,47 @@ _HOSTS = 8
 """Host header fields that are read; more than one is refused anyhow."""
 
 
+class Client(Protocol):
+    """Who is at the other end."""
+
+    @property
+    def peername(self) -> tuple[str, int]:
+        """Address and port."""
+        ...
+
+    @property
+    def sni(self) -> str | None:
+        """The server name, where there was TLS."""
+        ...
+
+
+class Server(Protocol):
+    """Where the connection leads that a request came through."""
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port of a tunnel, or of whom a steered client believes to speak to."""
+        ...
+
+
+class Flow(Protocol):
+    """What is looked at and set of a request: mitmproxy's own flow, or that of a request which never gets there."""
+
+    request: http.Request
+    response: http.Response | None
+    metadata: dict[str, Any]
+
+    @property
+    def client_conn(self) -> Client:
+        """The client."""
+        ...
+
+    @property
+    def server_conn(self) -> Server:
+        """The server."""
+        ...
+
+
 class Problem(StrEnum):
     """Why a request is refused whatever policy says; some are metric labels of attempts to get round the filter."""
 
@@ -51,19 +93,19 @@ class Authorities:
     """The one that the request is for, where it is sound."""
 
 
-def client_address(flow: http.HTTPFlow) -> IPAddress:
+def client_address(flow: Flow) -> IPAddress:
     """Who asks: the client of a connection, or whom a listed parent has named."""
     return flow.metadata.get(TOLD) or address(flow.client_conn.peername[0])
 
 
-def told(flow: http.HTTPFlow, trusted: tuple[IPNetwork, ...]) -> IPAddress:
+def told(flow: Flow, trusted: tuple[IPNetwork, ...]) -> IPAddress:
     """Who asks, once what a listed parent tells of it is taken down."""
     if trusted and is_parent(client_address(flow), trusted):
         flow.metadata[TOLD] = forwarded(flow.request.headers.get_all("x-forwarded-for"), trusted)
     return client_address(flow)
 
 
-def user(flow: http.HTTPFlow) -> Identity | None:
+def user(flow: Flow) -> Identity | None:
     """Who the user is; None: nobody is known."""
     who = flow.metadata.get(USER)
     return who if isinstance(who, Identity) else None
@@ -81,7 +123,7 @@ def host(text: str) -> DomainName | IPAddress:
     return web_host(f"[{text}]" if ":" in text and not text.startswith("[") else text)
 
 
-def authorities(flow: http.HTTPFlow) -> Authorities:
+def authorities(flow: Flow) -> Authorities:
     """Take the union of request target, ``:authority``, Host, server name and tunnel.
 
     ``stated`` is what the request itself says, ``carried`` what its connection was opened for.
@@ -102,7 +144,7 @@ def authorities(flow: http.HTTPFlow) -> Authorities:
     return Authorities(hosts, judged=stated[0] if stated else carried[-1] if carried else None)
 
 
-def _carried(flow: http.HTTPFlow) -> tuple[DomainName | IPAddress, ...]:
+def _carried(flow: Flow) -> tuple[DomainName | IPAddress, ...]:
     """The CONNECT host or the destination of a steered client, then the server name."""
     found: list[DomainName | IPAddress] = []
     if opened_for := flow.server_conn.address:
@@ -132,7 +174,7 @@ def malformed(request: http.Request) -> bool:
 
 
 def access_requests(
-    flow: http.HTTPFlow, client: IPAddress, hosts: tuple[DomainName | IPAddress, ...], facts: LlmRequest
+    flow: Flow, client: IPAddress, hosts: tuple[DomainName | IPAddress, ...], facts: LlmRequest
 ) -> list[AccessRequest]:
     """One question a host; at least one."""
     who = user(flow)
@@ -175,7 +217,7 @@ def plain_path(path: str) -> str:
     return "/" + "/".join(segments) + end
 
 
-def asked(flow: http.HTTPFlow) -> Asked:
+def asked(flow: Flow) -> Asked:
     """What pages need to choose form and language."""
     request, field = flow.request, _fields(flow.request.headers)
     return Asked(

@@ -25,8 +25,10 @@ HEARD = READ | LAST | select.EPOLLET
 are not wanted, two for each tunnel at the least."""
 STREAM = HEARD | WRITE
 """The same, and when it can be written to."""
-_BATCH = 256
-"""Events in a row, before asyncio's other work has its turn."""
+_BATCH = 64
+_BATCHES = 4
+"""Events in a row, and how often we look for more, before asyncio's other work has its turn: to come back here by way
+of its loop costs ten times as much as to look once more."""
 
 type Handler = Callable[[int], None]
 """Takes the events of one descriptor."""
@@ -77,9 +79,16 @@ class Watch:
             self._dropped.add(fd)
 
     def _look(self) -> None:
-        self._dropped.clear()
-        for fd, events in self._epoll.poll(0, _BATCH):
-            if fd in self._dropped or (handler := self._known.get(fd)) is None:
+        for _ in range(_BATCHES):
+            if self._epoll.closed or not (batch := self._epoll.poll(0, _BATCH)):
+                break
+            self._handle(batch)
+
+    def _handle(self, batch: list[tuple[int, int]]) -> None:
+        dropped, known = self._dropped, self._known
+        dropped.clear()
+        for fd, events in batch:
+            if fd in dropped or (handler := known.get(fd)) is None:
                 continue
             try:
                 handler(events)

@@ -23,6 +23,7 @@ _PRIVATE: Final = tuple(
     )
 )
 """Of the IANA special-purpose address registries, what leads into the client's own networks or host."""
+_LOOPBACK: Final = (ip_address("127.0.0.1"), ip_address("::1"))
 _ADDRESSES: Final[frozenset[tuple[int, int]]] = frozenset({(RdataType.A, 4), (RdataType.AAAA, 16)})
 _HINTS: Final = {4: 4, 6: 16}
 """Octets of an address, by the key of a parameter of HTTPS and SVCB that lists some."""
@@ -45,10 +46,16 @@ class LocalNames:
     def of_type(self, name: DomainName, type_: int) -> list[bytes] | None:
         """Record data for a name known here, of which there may be none; None: not known here."""
         found = self.addresses.get(name)
+        if found is None and _is_below(name, "localhost"):  # RFC 6761, 6.3: whoever answers for it leads it here
+            found = _LOOPBACK
         if found is None:
             return None
         version = {RdataType.A: 4, RdataType.AAAA: 6}.get(RdataType.make(type_))
         return [address.packed for address in found if address.version == version]
+
+    def is_nowhere(self, name: DomainName) -> bool:
+        """Whether no name server may be asked for it: the Tor network's names tell on whoever asks (RFC 7686)."""
+        return _is_below(name, "onion") and name not in self.addresses
 
     def rebinds(self, name: DomainName, reply: bytes) -> bool:
         """Whether the reply gives a public name a private address; raises MalformedMessage."""
@@ -56,6 +63,10 @@ class LocalNames:
             return False
         answers = (record for record in records(reply) if record.section == 1)
         return any(_is_private(plain(ip_address(data))) for a in answers for data in _addresses(reply, a))
+
+
+def _is_below(name: DomainName, domain: str) -> bool:
+    return name.text == domain or name.text.endswith("." + domain)
 
 
 def _addresses(reply: bytes, record: Record) -> Iterator[bytes]:

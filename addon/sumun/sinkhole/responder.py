@@ -108,6 +108,8 @@ class Responder:
             answer = self._answer(question, question.name, judged, at)
         elif (data := self._local.of_type(question.name, question.type)) is not None:
             answer = _known_here(question, judged, data)
+        elif self._local.is_nowhere(question.name):
+            answer = _nowhere(question, judged)
         else:
             return _forward(question, client, protocol, name, judged)
         if question.repeats:
@@ -301,10 +303,19 @@ def _seen_through(forward: Forward, led_to: list[tuple[DomainName, Judged]], rep
 
 
 def _known_here(question: Question, judged: Judged, data: list[bytes]) -> Answer:
-    body = answers.records(question, data, local.TTL)
+    return _of_ours(question, judged, Rcode.NOERROR, answers.records(question, data, local.TTL))
+
+
+def _nowhere(question: Question, judged: Judged) -> Answer:
+    rcode, body = answers.blocked(question, Verdict.NXDOMAIN, answers.NOWHERE, local.TTL, None)
+    return _of_ours(question, judged, rcode, body)
+
+
+def _of_ours(question: Question, judged: Judged, rcode: Rcode, body: bytes) -> Answer:
     attempt = _forwarded(question, judged)
     attempt = attempt and replace(attempt, exposed=DataExposed.NONE)
-    return Answer(body, "NOERROR", Source.LOCAL, Labels(judged.outcome.segment, type_label(question.type)), attempt)
+    labels = Labels(judged.outcome.segment, type_label(question.type))
+    return Answer(body, rcode.name, Source.LOCAL, labels, attempt)
 
 
 def _rebinding(forward: Forward) -> Answer:

@@ -63,6 +63,9 @@ class Metrics:
             "proxy_connections_total", "Client connections, by what became of them", "segment", "outcome"
         )
         self.proxy_requests = counter("proxy_requests_total", "Requests seen by the http point", "segment", "action")
+        self.proxy_upstream_failures = counter(
+            "proxy_upstream_failures_total", "Decrypted and plain requests that no origin answered", "segment", "reason"
+        )
         self.proxy_limited = counter("proxy_limited_total", "Connections closed for the sake of others", "limit")
         self.content_matches = counter("content_matches_total", "Detector matches", "segment", "detector", "action")
         self.bypass_attempts = counter(

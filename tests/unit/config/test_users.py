@@ -96,7 +96,8 @@ def test_a_segment_may_have_another_next_proxy_or_none() -> None:
     config = parse(
         BASE + "upstream_proxy: {url: 'http://Parent.example:3128', direct: [intranet.example, 10.0.0.0/8]}\n"
         "segments:\n  a: {}\n  b: {proxy: {upstream_proxy: direct}}\n"
-        "  c: {proxy: {upstream_proxy: {url: 'http://192.0.2.1:80', credentials: c, tell_client: proxy-protocol}}}\n"
+        "  c: {proxy: {upstream_proxy: {url: 'http://192.0.2.1:80', credentials: c, tell_client: proxy-protocol,\n"
+        "    timeout: 5}}}\n"
     )
     a, b, c = (segment.proxy.next_proxy for segment in config.segments)
     direct = DomainName("intranet.example"), ip_network("10.0.0.0/8")
@@ -104,6 +105,7 @@ def test_a_segment_may_have_another_next_proxy_or_none() -> None:
     assert b is None
     assert c is not None
     assert (str(c.host), c.credentials, c.tell_client) == ("192.0.2.1", Path("c"), TellClient.PROXY_PROTOCOL)
+    assert (a.timeout, c.timeout) == (30, 5)
     assert a.leads_to(DomainName("example.org"))
     assert not a.leads_to(DomainName("www.intranet.example"))
     assert not a.leads_to(ip_network("10.1.2.3/32").network_address)

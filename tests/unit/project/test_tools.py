@@ -106,4 +106,4 @@ def test_scripts_are_valid_and_executable(script: str) -> None:
     path = ROOT / script
     shell = path.read_text().splitlines()[0].removeprefix("#!")
     assert path.stat().st_mode & 0o111
-    subprocess.run([shell, "-n", path], check=True, timeout=10)
+    subprocess.run([shell, "-n", path], check=True, timeout=60)

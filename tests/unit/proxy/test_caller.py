@@ -4,7 +4,7 @@ import asyncio
 import math
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from ipaddress import ip_address
 
 import pytest
@@ -31,7 +31,7 @@ class Visit:
         self.caller.begin(attend, self.over.append)
 
     async def gone(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self.caller.gone()
 
 
@@ -157,3 +157,104 @@ def test_an_end_from_outside_reaches_a_task_that_a_course_waits_for() -> None:
         assert visit.noted == ["ended"]
 
     run(test)
+
+
+LONG = bytes(range(256)) * 40_000
+"""More than any buffer of the kernel takes."""
+
+
+def delivering(visit: Visit) -> Attend:
+    """A course that answers at length, and then reads a line."""
+
+    async def attend(caller: Caller) -> None:
+        visit.noted.append(await caller.deliver(LONG, within=10))
+        with suppress(Unreadable):
+            visit.noted.append(await caller.read(line, within=10))
+
+    return attend
+
+
+async def received(client: socket.socket, size: int) -> bytes:
+    loop, found = asyncio.get_running_loop(), bytearray()
+    async with asyncio.timeout(30):
+        while len(found) < size:
+            found += await loop.sock_recv(client, 65536)
+    return bytes(found)
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_client_takes_a_long_answer_at_its_own_pace_and_is_heard_after(watched: bool) -> None:
+    async def test(visit: Visit) -> None:
+        heard = asyncio.Event()
+
+        async def attend(caller: Caller) -> None:
+            if watched:
+                caller.forget(len(await caller.read(line, within=10)))
+                heard.set()
+            await delivering(visit)(caller)
+
+        visit.begin(attend)
+        if watched:
+            visit.client.send(b"go\n")
+            await heard.wait()
+        visit.client.send(b"meanwhile\n")
+        visit.client.shutdown(socket.SHUT_WR)
+        assert await received(visit.client, len(LONG)) == LONG
+        await visit.gone()
+        assert visit.noted == [True, b"meanwhile\n"]
+
+    run(test)
+
+
+def test_the_end_of_a_client_is_heard_though_it_came_while_it_was_answered() -> None:
+    async def test(visit: Visit) -> None:
+        visit.begin(delivering(visit))
+        visit.client.send(b"half a line")
+        visit.client.shutdown(socket.SHUT_WR)
+        assert await received(visit.client, len(LONG)) == LONG
+        await visit.gone()
+        assert (visit.noted, visit.caller.ended) == ([True], True)
+
+    run(test)
+
+
+def test_a_client_that_goes_is_not_answered_for_ever() -> None:
+    async def test(visit: Visit) -> None:
+        visit.begin(delivering(visit))
+        visit.client.close()
+        await visit.gone()
+        assert visit.noted == [False]
+
+    run(test)
+
+
+def test_a_client_that_takes_nothing_is_not_answered_for_ever() -> None:
+    async def test(visit: Visit) -> None:
+        visit.begin(delivering(visit))
+        visit.caller.expire(0.0)
+        assert not visit.noted
+        visit.caller.expire(math.inf)
+        assert visit.noted == [False]
+        visit.caller.abort()
+
+    run(test)
+
+
+def test_others_have_their_turn_first() -> None:
+    async def test(visit: Visit) -> None:
+        async def attend(caller: Caller) -> None:
+            await caller.give_way()
+            visit.noted.append("course")
+
+        asyncio.get_running_loop().call_soon(visit.noted.append, "other")
+        visit.begin(attend)
+        await visit.gone()
+        assert visit.noted == ["other", "course"]
+
+    async def ended(visit: Visit) -> None:
+        visit.begin(lambda caller: caller.give_way())
+        visit.caller.abort()
+        await visit.gone()
+
+    run(test)
+    run(ended)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 
@@ -47,7 +49,7 @@ def run(test: Callable[[Ends], Awaitable[None]], said: bytes = b"") -> None:
         with ExitStack() as open_:
             ends = Ends(watch, open_, said)
             try:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     await test(ends)
             finally:
                 ends.tunnel.close()
@@ -170,3 +172,28 @@ def test_a_side_that_is_lost_while_the_other_takes_its_time_is_told_once_it_has(
         assert not ends.tunnels
 
     run(test)
+
+
+def test_a_closed_tunnel_leaves_nothing_to_the_garbage_collector() -> None:
+    class Told:
+        def __call__(self, tunnel: Tunnel) -> None:
+            """Is told of the end, and lives as long as the tunnel."""
+
+    async def main() -> None:
+        watch, told = Watch(), Told()
+        client, inside = socket.socketpair()
+        origin, outside = socket.socketpair()
+        with client, inside, origin, outside:
+            tunnel = Tunnel(watch, inside, outside, told)
+            tunnel.start(b"")
+            there = weakref.ref(told)
+            tunnel.close()
+            del tunnel, told
+            assert there() is None
+        watch.close()
+
+    gc.disable()
+    try:
+        asyncio.run(main())
+    finally:
+        gc.enable()

@@ -3,6 +3,8 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 import dns.message
+import dns.rcode
+import dns.rdatatype
 import pytest
 
 from sumun.config.settings import Resolving
@@ -44,6 +46,22 @@ def test_the_policy_comes_first() -> None:
     known = ask(responder(NAMES), wire, "127.0.0.1")
     assert addresses(answered(wire, known)) == ["10.0.0.9", "10.0.0.10"]
     assert known.attempt is not None  # type: ignore[union-attr]  # as above
+
+
+@pytest.mark.parametrize("name", ["localhost", "LocalHost", "db.localhost"])
+@pytest.mark.parametrize(("type_", "expected"), [("A", ["127.0.0.1"]), ("AAAA", ["::1"]), ("MX", [])])
+def test_localhost_is_this_host_and_nobody_is_asked(name: str, type_: str, expected: list[str]) -> None:
+    wire = query(name, type_)
+    assert addresses(answered(wire, ask(responder(LocalNames()), wire, "127.0.0.3"))) == expected
+
+
+def test_names_of_the_tor_network_go_to_no_name_server() -> None:
+    wire = query("abcdefghij234567.onion")
+    answer = answered(wire, ask(responder(LocalNames()), wire, "127.0.0.3"))
+    assert (answer.rcode(), answer.authority[0].rdtype) == (dns.rcode.NXDOMAIN, dns.rdatatype.SOA)
+    assert isinstance(ask(responder(LocalNames()), query("onion.example.test"), "127.0.0.3"), Forward)
+    mine = LocalNames.of(Resolving(local=((DomainName.parse("here.onion"), HERE),)))
+    assert addresses(answered(query("here.onion"), ask(responder(mine), query("here.onion"), "127.0.0.3")))
 
 
 PRIVATE = ["10.1.2.3", "172.31.0.1", "192.168.0.1", "127.0.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1"]

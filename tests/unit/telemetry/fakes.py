@@ -55,7 +55,7 @@ class FakeSink:
 
     def write(self, lines: Sequence[bytes]) -> None:
         self.attempts.release()
-        assert self.free.wait(10)
+        assert self.free.wait(60)
         if self.fault:
             raise self.fault
         self.lines += lines
