@@ -38,6 +38,8 @@ class Server:
     """Puts other names into its list; the number grows with each."""
     reload: list[str] | None = None
     """What makes it read the list again, and what else it is configured by; None: it watches its files."""
+    reloading: str = "it sees its files change"
+    """That in words."""
     process: subprocess.Popen[bytes] | None = None
     rates: dict[str, list[float]] = field(default_factory=dict)
     costs: dict[str, list[float]] = field(default_factory=dict)
@@ -157,8 +159,16 @@ remote-control:
   control-use-cert: no
 """)
     command = ["unbound", "-d", "-c", str(folder / "conf")]
-    reload = ["unbound-control", "-c", str(folder / "conf"), "reload"]
-    return Server("Unbound, RPZ", command, ["unbound", "-V"], port, partial(zone, folder / "rpz"), reload)
+    reload = ["unbound-control", "-c", str(folder / "conf"), "reload_keep_cache"]
+    return Server(
+        "Unbound, RPZ",
+        command,
+        ["unbound", "-V"],
+        port,
+        partial(zone, folder / "rpz"),
+        reload,
+        "`unbound-control reload_keep_cache`",
+    )
 
 
 def bind(folder: Path, port: int, upstream: int) -> Server:
@@ -178,7 +188,7 @@ zone "rpz.example" {{ type primary; file "{folder}/rpz"; allow-query {{ none; }}
 """)
     command = ["named", "-f", "-n", "1", "-c", str(folder / "conf")]
     reload = ["rndc", "-c", str(folder / "rndc"), "reload"]
-    return Server("BIND, RPZ", command, ["named", "-v"], port, partial(zone, folder / "rpz"), reload)
+    return Server("BIND, RPZ", command, ["named", "-v"], port, partial(zone, folder / "rpz"), reload, "`rndc reload`")
 
 
 def dnsmasq(folder: Path, port: int, upstream: int) -> Server:
@@ -189,7 +199,9 @@ def dnsmasq(folder: Path, port: int, upstream: int) -> Server:
     command += ["--no-hosts", f"--pid-file={folder / 'pid'}", "--user=root", "--cache-size=10000", "--conf-file="]
     command += [f"--servers-file={folder / 'names'}"]
     reload = ["sh", "-c", f"kill -HUP $(cat {folder / 'pid'})"]
-    return Server("dnsmasq", command, ["dnsmasq", "-v"], port, write, reload)
+    return Server(
+        "dnsmasq", command, ["dnsmasq", "-v"], port, write, reload, "SIGHUP, which reads `--servers-file` alone"
+    )
 
 
 def powerdns(folder: Path, port: int, upstream: int) -> Server:
@@ -199,7 +211,15 @@ def powerdns(folder: Path, port: int, upstream: int) -> Server:
     command += [f"--forward-zones-recurse=.=127.0.0.1:{upstream}", "--loglevel=0", "--dnssec=off"]
     reload = ["rec_control", f"--socket-dir={folder}", f"--config-dir={folder}", "reload-lua-config"]
     version = ["pdns_recursor", "--version"]
-    return Server("PowerDNS Recursor, RPZ", command, version, port, partial(zone, folder / "rpz"), reload)
+    return Server(
+        "PowerDNS Recursor, RPZ",
+        command,
+        version,
+        port,
+        partial(zone, folder / "rpz"),
+        reload,
+        "`rec_control reload-lua-config`",
+    )
 
 
 def knot(folder: Path, port: int, upstream: int) -> Server:

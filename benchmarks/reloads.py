@@ -12,11 +12,12 @@ from __future__ import annotations
 import argparse
 import re
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,9 @@ def asking(server: Server, queries: Path, rate: int) -> Iterator[Path]:
     command = ["dnsperf", "-s", "127.0.0.1", "-p", str(server.port), "-d", str(queries), "-c", str(CLIENTS)]
     report = queries.with_suffix(".report")
     with report.open("w") as out:
-        process = subprocess.Popen([*command, "-Q", str(rate), "-l", "600", "-v"], stdout=out)
+        process = subprocess.Popen(
+            [*command, "-Q", str(rate), "-l", "600", "-v"], stdout=out, stderr=subprocess.DEVNULL
+        )
     try:
         yield report
     finally:
@@ -73,11 +76,23 @@ class Found:
     seconds: float
     """From a change to its being in force, on average."""
 
-    def row(self) -> str:
-        before, meanwhile = self.idle.milliseconds(0.99), self.during.milliseconds(0.99)
-        cells = f"{before:.2f} | {meanwhile:.2f} | {meanwhile / before:.1f} × | {self.during.milliseconds(0.999):.2f}"
-        worst = f"{max(self.during.seconds) * 1000:.0f}"
-        return f"| {self.server.name} | {cells} | {worst} | {self.during.lost} | {self.seconds:.2f} |"
+    @property
+    def ratio(self) -> float:
+        return self.during.milliseconds(0.99) / self.idle.milliseconds(0.99)
+
+
+def row(rounds: Sequence[Found]) -> str:
+    """Medians of all rounds of a server; the worst and what was lost of all together."""
+
+    def middle(of: Callable[[Found], float]) -> float:
+        return statistics.median(map(of, rounds))
+
+    server = rounds[0].server
+    p99 = f"{middle(lambda it: it.idle.milliseconds(0.99)):.2f} | {middle(lambda it: it.during.milliseconds(0.99)):.2f}"
+    ratio = f"{middle(lambda it: it.ratio):.1f} × | {middle(lambda it: it.during.milliseconds(0.999)):.2f}"
+    worst, lost = max(max(it.during.seconds) for it in rounds), sum(it.idle.lost + it.during.lost for it in rounds)
+    last = f"{worst * 1000:.0f} | {lost} | {middle(lambda it: it.seconds):.2f}"
+    return f"| {server.name} | {server.tell_version()} | {server.reloading} | {p99} | {ratio} | {last} |"
 
 
 def reloaded(server: Server, names: Sequence[str], number: int) -> float:
@@ -109,17 +124,21 @@ def measured(server: Server, names: Sequence[str], queries: Path, options: argpa
     return Found(server, idle, seen(report), sum(times) / len(times))
 
 
-def page(found: list[Found], options: argparse.Namespace) -> str:
-    head = "| server | p99 at rest, ms | p99, ms | ratio | p99.9, ms | worst, ms | lost | s each |"
-    rows = "\n".join([head, "|---" * 8 + "|", *(each.row() for each in found)])
+def page(found: Mapping[str, Sequence[Found]], left_out: Sequence[str], options: argparse.Namespace) -> str:
+    head = (
+        "| server | version | a reload is | p99 at rest, ms | p99, ms | ratio | p99.9, ms | worst, ms | lost | s each |"
+    )
+    rows = "\n".join([head, "|---" * 10 + "|", *map(row, found.values())])
+    missing = f"\nWithin {_PATIENCE:.0f} s no changed list is in force in: {', '.join(left_out)}.\n" if left_out else ""
     return f"""\
 {setting()} {options.names:,} blocked names, {options.asked:,} of them asked for at {options.rate:,} queries a second \
 over UDP on loopback, one server at a time, one worker; {options.reloads} reloads one after the other, each with \
-another list and another configuration. Peers are told by their control program, Sumun sees its files change, and \
-waits until they have stood still for a second, which is in its seconds; "s each" is until a change is in force.
+another list, and for Sumun another configuration. Medians of {options.rounds} rounds; the worst answer and the \
+queries lost are of all of them. "s each" is until a change is in force, on average: Sumun waits until its files have \
+stood still for a second, compiles the list in the machine's idle time, and has answers ready before it changes over.
 
 {rows}
-"""
+{missing}"""
 
 
 def main() -> None:
@@ -127,6 +146,7 @@ def main() -> None:
     parser.add_argument("--names", type=int, default=100_000)
     parser.add_argument("--asked", type=int, default=5_000)
     parser.add_argument("--reloads", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rate", type=int, default=5_000)
     parser.add_argument("--rest", type=float, default=8.0)
     parser.add_argument("--only", default="", help="part of a server's name")
@@ -137,14 +157,17 @@ def main() -> None:
         folder.chmod(0o755)
         queries = folder / "queries"
         queries.write_text("".join(f"{name} A\n" for name in names[: options.asked]))
-        found: list[Found] = []
-        for make in installed():
+        found: dict[str, list[Found]] = {}
+        left_out: dict[str, None] = {}
+        for make in [make for _ in range(options.rounds) for make in installed()]:
             server = made(make, folder, port, names)
             if options.only.lower() not in server.name.lower():
                 continue
             with serving([server]) as running:
-                found += [each for each in [measured(server, names, queries, options)] if running and each]
-    text = page(found, options)
+                if running and (seen_of := measured(server, names, queries, options)):
+                    found.setdefault(server.name, []).append(seen_of)
+            left_out |= {server.name: None} if server.name not in found else {}
+    text = page(found, [name for name in left_out if name not in found], options)
     print(text)
     if not options.only:
         put("reloads.py", "Reloads under load: `make bench-dns`", text)

@@ -30,6 +30,7 @@ from pathlib import Path
 
 import httpx
 import yaml
+from benchmarks.report import put, setting
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.running import Running, free_ports, started, words, workers
@@ -41,8 +42,14 @@ _FRESH = 200
 """Names a second that nobody has asked for before."""
 _PATIENCE = "20"
 """Seconds for which dnsperf waits for an answer: longer than the sinkhole waits for its upstreams."""
+_IN_FLIGHT = 2_000
+"""Questions that a worker lets wait for upstreams at most, which stall sometimes."""
 _UNCOUNTED = 0.25
 """Seconds for which a worker may keep counts to itself, and for which queries still come to one that dies."""
+_RELOAD, _STALL, _KILL = 15, 25, 40
+"""Seconds from one trouble to the next."""
+_TRIED, _LONG = 12, 300
+"""Seconds for which it is tried how much is answered; seconds from which on a run is worth a page."""
 _SAMPLES, _GROWTH = 150, 0.03
 """From so many on, what is weighed in the last two quarters of the time may differ by so small a part."""
 _SMALLEST = 512
@@ -66,6 +73,7 @@ class Plan:
 
     seconds: float
     rate: int
+    """Queries a second; 0: as many as are answered, a few being out at a time."""
     reload_every: float
     stall_every: float
     kill_every: float
@@ -198,9 +206,10 @@ class Soak:
         count = int(self._plan.seconds * _FRESH * 2)
         fresh.write_text("".join(f"www.seen-once-{number}.example A\n" for number in range(count)))
         for path, rate in ((steady, self._plan.rate), (fresh, _FRESH)):
+            pace = ["-q", "20000", "-Q", str(rate)] if rate else ["-q", "200"]
             yield [
-                "dnsperf", "-s", "127.0.0.1", "-p", str(self._dns), "-d", str(path), "-c", "10", "-q", "20000",
-                "-l", str(int(self._plan.seconds)), "-Q", str(rate), "-t", _PATIENCE,
+                "dnsperf", "-s", "127.0.0.1", "-p", str(self._dns), "-d", str(path), "-c", "10",
+                "-l", str(int(self._plan.seconds)), "-t", _PATIENCE, *pace,
             ]  # fmt: skip
 
     def _troubles(self, running: Running) -> Iterator[tuple[float, Callable[[], None]]]:
@@ -236,17 +245,13 @@ class Soak:
         heard = len(running.said)
         os.kill(pid, signal.SIGSTOP)
         _await_stopped(pid)
-        waiting, overflowed = _queued(self._dns)  # what the victim saw overflow it may not have handed on
+        waiting, overflowed = _queued(self._dns, pid)  # what the victim saw overflow it may not have handed on
         os.kill(pid, signal.SIGKILL)
         began = time.monotonic()
-        self.report.in_killed += waiting + overflowed + self._in_flight() + int((self._plan.rate + _FRESH) * _UNCOUNTED)
+        self.report.in_killed += waiting + overflowed + _IN_FLIGHT + int((self._plan.rate + _FRESH) * _UNCOUNTED)
         self.report.kills += 1
         running.await_said(f"{victim}: policy", after=heard)
         self.report.slowest_return = max(self.report.slowest_return, time.monotonic() - began)
-
-    def _in_flight(self) -> int:
-        """Questions that may wait for upstreams, which stall sometimes."""
-        return int(_FRESH * (self._plan.stall + 6))
 
     def _weigh(self, pid: int) -> None:
         self.report.megabytes.append(sum(map(_proportional, _family(pid))) / 2**20)
@@ -291,12 +296,13 @@ def _await_stopped(pid: int) -> None:
         time.sleep(0.001)
 
 
-def _queued(port: int) -> tuple[int, int]:
-    """Datagrams at most that wait in the sockets of this port, and those that found no room there."""
+def _queued(port: int, pid: int) -> tuple[int, int]:
+    """Datagrams at most that wait in this process's socket of this port, and those that found no room there."""
     octets = dropped = 0
+    theirs = {file.stat().st_ino for file in Path(f"/proc/{pid}/fd").iterdir()}
     for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
         fields = line.split()
-        if int(fields[1].rpartition(":")[2], 16) == port:
+        if int(fields[1].rpartition(":")[2], 16) == port and int(fields[9]) in theirs:
             octets += int(fields[4].rpartition(":")[2], 16)
             dropped += int(fields[12])
     return octets // _SMALLEST, dropped
@@ -320,10 +326,28 @@ def _proportional(pid: int) -> int:
 
 
 def capacity() -> int:
-    """Queries a second that the filter answers at most, as a short run shows."""
+    """Queries a second that the filter answers at most beside whoever asks them, as a short run shows."""
     with tempfile.TemporaryDirectory() as folder:
-        found = Soak(Path(folder), Plan(6, 1_000_000, 0, 0, 0)).run()
-    return found.completed // 6
+        found = Soak(Path(folder), Plan(_TRIED, 0, 0, 0, 0)).run()
+    return found.completed // _TRIED
+
+
+def page(seconds: float, rate: int, most: int, report: Report) -> str:
+    """What the document says of a run."""
+    of_most = f", of {most:,} that are answered at most beside dnsperf" if most else ""
+    return f"""\
+{setting()} Two workers on the cores that dnsperf has too. {seconds:.0f} s at {rate:,} queries a second{of_most}: \
+half of them for blocked names, half for names answered from cache, and {_FRESH} besides for names never seen. The \
+list of {_LISTED:,} names and the configuration change every {_RELOAD} s, one or both upstreams stall for 3 s every \
+{_STALL} s, and a worker is killed every {_KILL} s.
+
+What is lost and not counted as dropped was in a worker when it was killed: in its socket, with upstreams, or in \
+counts that it had not handed on, which nobody else can know. Just before each kill the worker is stopped and its \
+socket looked into; with what may be with upstreams, and what comes within {_UNCOUNTED} s, that gives the most there \
+can have been. The run fails where more is missing, or where memory grows.
+
+{report}
+"""
 
 
 def main() -> None:
@@ -332,11 +356,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--rate", type=int, default=0, help="queries a second; else half of what is answered at most")
     options = parser.parse_args()
-    rate = options.rate or capacity() // 2
+    most = 0 if options.rate else capacity()
+    rate = options.rate or most // 2
     with tempfile.TemporaryDirectory() as folder:
-        report = Soak(Path(folder), Plan(options.seconds, rate, 15, 25, 40)).run()
-    print(f"{options.seconds:.0f} s at {rate:,} queries a second, and {_FRESH} for names never seen\n\n{report}")
+        report = Soak(Path(folder), Plan(options.seconds, rate, _RELOAD, _STALL, _KILL)).run()
+    text = page(options.seconds, rate, most, report)
+    print(text)
     report.check()
+    if options.seconds >= _LONG:
+        put("soak.py", "Soak: `make soak`", text)
 
 
 if __name__ == "__main__":

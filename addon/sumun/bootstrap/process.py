@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from sumun.bootstrap.clock import now
 from sumun.config.settings import Settings, Upstream
 from sumun.loading.active import ActivePolicy
+from sumun.loading.build import Loaded
 from sumun.loading.private_file import read_private, write_private
 from sumun.model.organisation import Organisation
 from sumun.policy.engine import Policy
@@ -49,6 +50,17 @@ class Process:
             joined = self._joined = policy, grants, policy.granting(grants)
         return joined[2]
 
+    def preparing(self, prepare: Callable[[Policy], Awaitable[None]]) -> None:
+        """Let a part get ready for each policy before it is in force."""
+
+        async def before_exchange(loaded: Loaded) -> None:
+            grants = self.watch.current
+            joined = loaded.policy.granting(grants)
+            await prepare(joined)
+            self._joined = loaded.policy, grants, joined
+
+        self.active.before_exchange = before_exchange
+
     def organisation(self) -> Organisation:
         """As the pages name it."""
         return self.active.current.config.organisation
@@ -60,7 +72,7 @@ class Process:
 
 def beginnings(config: Path, identity: str) -> Process:
     """Everything that does not depend on the role; its counts are kept under this identity."""
-    active = ActivePolicy.start(config, clock=now)
+    active = ActivePolicy.start(config, clock=now, at_once=True)
     settings = active.current.config.settings
     share(settings.state / "metrics", identity)
     metrics = Metrics()

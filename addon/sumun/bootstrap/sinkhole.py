@@ -24,7 +24,7 @@ def sinkhole(process: Process, at_the_end: AsyncExitStack) -> Sinkhole:
     upstreams = resolvers_of(settings, process.metrics)
     at_the_end.push_async_callback(upstreams.close)
     sys.setswitchinterval(_SWITCH)
-    return Sinkhole(
+    it = Sinkhole(
         settings=settings,
         policy=process.policy,
         events=process.recorder,
@@ -34,3 +34,5 @@ def sinkhole(process: Process, at_the_end: AsyncExitStack) -> Sinkhole:
         clock=now,
         reuse_port=settings.listen.dns.workers > 1,
     )
+    process.preparing(it.prepare)
+    return it

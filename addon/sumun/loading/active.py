@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache, partial
@@ -17,11 +17,13 @@ from sumun.config.parse import outline
 from sumun.config.settings import Settings
 from sumun.loading import last_good
 from sumun.loading.build import Loaded, build
-from sumun.loading.large_lists import shared
+from sumun.loading.large_lists import Compile, NotCompiled, at_hand, shared
 from sumun.loading.sources import LoadError, Sources, catalogue_folder, list_files, read_sources
 from sumun.policy.engine import Policy
 
 _LOG = logging.getLogger(__name__)
+
+_GENTLY = partial(shared, gently=True)
 
 type Clock = Callable[[], datetime]
 type Signature = tuple[tuple[str, int, int, int], ...]
@@ -40,14 +42,20 @@ class ActivePolicy:
         """Why the files as they are now could not be loaded; empty: they are in force."""
         self.last_success: datetime = clock()
         """When the policy in force was loaded."""
+        self.before_exchange: Callable[[Loaded], Awaitable[None]] = _at_once
+        """Gets whoever serves ready for another policy, which is in force as soon as this returns; never raises."""
 
     @classmethod
-    def start(cls, config: Path, clock: Clock) -> Self:
-        """Load the files, or if they are faulty the last good ones; raises ConfigError where there are none."""
+    def start(cls, config: Path, clock: Clock, *, at_once: bool = False) -> Self:
+        """Load the files, or if they are faulty the last good ones; raises ConfigError where there are none.
+
+        ``at_once``: where a large list is new and not compiled yet, the last good ones are in force until the watch
+        finds the files changed. So a worker that died is back at once, and serves as its neighbours do.
+        """
         seen = signature(config)
         faults: tuple[Fault, ...] = ()
         try:
-            loaded = _load(config, clock())
+            loaded, seen = _at_hand(config, seen, clock()) if at_once else (_load(config, clock()), seen)
         except ConfigError as trouble:
             loaded, faults = _last_good(config, trouble, clock()), trouble.faults
         for warning in loaded.warnings:
@@ -74,10 +82,11 @@ class ActivePolicy:
         async with self._reloading:
             self._seen = await asyncio.to_thread(signature, self._config)
             try:
-                loaded = await asyncio.to_thread(_load, self._config, self._clock())
+                loaded = await asyncio.to_thread(_load, self._config, self._clock(), _GENTLY)
             except ConfigError as trouble:
                 self._keep(trouble)
                 return False
+            await self.before_exchange(loaded)
             self._exchange(loaded)
             return True
 
@@ -106,6 +115,10 @@ class ActivePolicy:
         _LOG.info("policy %s is in force", loaded.revision)
         if keys := self.needs_restart:
             _LOG.warning("changes under %s take effect after a restart", ", ".join(f"`{key}`" for key in keys))
+
+
+async def _at_once(_: Loaded) -> None:
+    """Nobody has to get ready."""
 
 
 def signature(config: Path) -> Signature:
@@ -147,13 +160,26 @@ def _stamp(path: str | Path) -> tuple[str, int, int, int]:
     return str(path), status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _load(config: Path, at: datetime) -> Loaded:
-    """Read, build and keep; raises ConfigError, and nothing else."""
+def _at_hand(config: Path, seen: Signature, at: datetime) -> tuple[Loaded, Signature]:
+    """What there is to begin with, and the files behind it, where it is what they say; raises ConfigError."""
+    with suppress(NotCompiled):
+        return _load(config, at, at_hand), seen
+    if (sources := last_good.restore(config, last_good.state_folder(_read(config)))) is not None:
+        with suppress(NotCompiled, ConfigError):
+            loaded = build(sources, at=at, compile_lists=at_hand(last_good.state_folder(sources.config)))
+            _LOG.info("beginning with the last good policy, since large lists have changed and are not compiled yet")
+            return loaded, ()
+    return _load(config, at), seen
+
+
+def _load(config: Path, at: datetime, compiling: Callable[[Path], Compile] = shared) -> Loaded:
+    """Read, build and keep; raises ConfigError, what ``compiling`` raises, and nothing else."""
     try:
         sources = read_sources(config)
     except LoadError as trouble:
         raise ConfigError([Fault(str(config), 0, "", str(trouble))]) from None
-    loaded = build(sources, at=at, compile_lists=shared(last_good.state_folder(sources.config)))
+    state = last_good.state_folder(sources.config)
+    loaded = build(sources, at=at, compile_lists=compiling(state))
     _save(sources, loaded.config.settings.state)
     return loaded
 

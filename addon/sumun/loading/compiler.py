@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -28,6 +30,10 @@ _MAX_GLOBS = 10_000
 """Of one list: each costs every look-up below its tail, and is held in every process."""
 _MAX_PARTIAL = 1_000
 """Rules of one list that leave names out: each is a label of its own, and an index has room for some 65,000."""
+STARVED = 75
+"""Exit status: the machine has nothing to spare for whoever works in its idle time only."""
+_LOOK, _ENOUGH = 2.0, 0.25
+"""Seconds from one look at what was spared to the next, and what must have been, in parts of a core."""
 _FORMAT = 4
 """Changes whenever the same lists would give another index."""
 
@@ -111,9 +117,38 @@ def _text(entry: LargeList) -> str:
         raise LoadError(f"reading `{entry.path}`: line {line} is not UTF-8: save the file as UTF-8") from None
 
 
+def _in_idle_time() -> None:
+    """Leave the processor to whoever wants it, at once.
+
+    A low priority alone does not: what runs may finish its slice, some milliseconds, however low its priority
+    (sched(7), SCHED_IDLE). Where no core is ever idle there would be no end: then this process ends as ``STARVED``.
+    """
+    if not hasattr(os, "SCHED_IDLE"):
+        return
+    try:
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    except OSError:
+        return
+    spent = time.process_time()
+
+    def look(*_: object) -> None:
+        nonlocal spent
+        before, spent = spent, time.process_time()
+        if spent - before < _ENOUGH * _LOOK:
+            os._exit(STARVED)  # to put things in order would take time that there is not
+
+    signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, _LOOK, _LOOK)
+
+
 def main() -> int:
-    """Read a job from standard input, write the index to standard output; 1 with a message on standard error."""
+    """Read a job from standard input, write the index to standard output; 1 with a message on standard error.
+
+    With ``--idle`` in idle time, or not at all: then it is ``STARVED``.
+    """
     os.nice(10)  # whoever serves goes first
+    if "--idle" in sys.argv:
+        _in_idle_time()
     given = json.load(sys.stdin)
     job = Job(tuple(LargeList(**entry) for entry in given["lists"]), tuple(given["guarded"]))
     try:
@@ -122,6 +157,8 @@ def main() -> int:
     except (LoadError, OSError, ValueError) as why:
         sys.stderr.write(str(why))
         return 1
+    finally:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)  # it is done
     return 0
 
 

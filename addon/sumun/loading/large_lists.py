@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import IO
 
-from sumun.loading.compiler import Job, compiled
+from sumun.loading.compiler import STARVED, Job, compiled
 from sumun.loading.sources import LoadError
 from sumun.policy.packed_index import DamagedIndex, PackedIndex
 
@@ -29,6 +30,21 @@ type Compile = Callable[[Job], PackedIndex]
 """Raises LoadError."""
 
 
+class NotCompiled(Exception):
+    """The index is not there, and nobody was to wait for it."""
+
+
+def at_hand(state: Path) -> Compile:
+    """Use the file that is there; raises NotCompiled where none is."""
+
+    def find(job: Job) -> PackedIndex:
+        if index := _opened(_path(state, job)):
+            return index
+        raise NotCompiled
+
+    return find
+
+
 def in_memory(job: Job) -> PackedIndex:
     """Compile here and now, keep nothing."""
     try:
@@ -37,13 +53,16 @@ def in_memory(job: Job) -> PackedIndex:
         raise LoadError(f"compiling lists: {why}") from why
 
 
-def shared(state: Path) -> Compile:
-    """Use the file that another process has made, or make it for them; in memory where none can be written."""
+def shared(state: Path, *, gently: bool = False) -> Compile:
+    """Use the file that another process has made, or make it for them; in memory where none can be written.
+
+    ``gently``: in the machine's idle time, if it has any, since somebody serves meanwhile.
+    """
 
     def compile_(job: Job) -> PackedIndex:
         path = _path(state, job)
         try:
-            return _opened(path) or _made(path, job)
+            return _opened(path) or _made(path, job, gently)
         except OSError as why:
             _LOG.warning("keeping the compiled lists in `%s`: %s", path.parent, why.strerror or why)
             return in_memory(job)
@@ -77,12 +96,12 @@ def _opened(path: Path) -> PackedIndex | None:
     return index
 
 
-def _made(path: Path, job: Job) -> PackedIndex:
+def _made(path: Path, job: Job, gently: bool) -> PackedIndex:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _alone(path.with_name(".compiling")):
         if index := _opened(path):
             return index  # by whoever had the lock before
-        _write(path, job)
+        _write(path, job, gently)
         _tidy(path)
     index = _opened(path)
     if index is None:
@@ -99,17 +118,15 @@ def _alone(path: Path) -> Iterator[None]:
         yield
 
 
-def _write(path: Path, job: Job) -> None:
+def _write(path: Path, job: Job, gently: bool) -> None:
     """Compile in a process of its own; the file appears whole or not at all."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            command = [sys.executable, "-m", "sumun.loading.compiler"]
-            given = json.dumps(asdict(job)).encode()
-            done = subprocess.run(  # noqa: S603 - our own module
-                command, input=given, stdout=file, stderr=subprocess.PIPE, timeout=_PATIENCE, check=False,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-            )  # fmt: skip
+            done = _compile(job, file, *(["--idle"] if gently else []))
+            if done.returncode == STARVED:
+                file.truncate(0)
+                done = _compile(job, file)
             os.fsync(file.fileno())
         if done.returncode:
             told = done.stderr.decode(errors="replace").strip().splitlines()
@@ -120,6 +137,15 @@ def _write(path: Path, job: Job) -> None:
     finally:
         with suppress(OSError):
             Path(name).unlink()
+
+
+def _compile(job: Job, file: IO[bytes], *options: str) -> subprocess.CompletedProcess[bytes]:
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    return subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", "sumun.loading.compiler", *options], input=json.dumps(asdict(job)).encode(),
+        stdout=file, stderr=subprocess.PIPE, timeout=_PATIENCE, check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )  # fmt: skip
 
 
 def _tidy(used: Path) -> None:

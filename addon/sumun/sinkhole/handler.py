@@ -16,6 +16,7 @@ from dns.rcode import Rcode
 from sumun.model.name import IPAddress, plain
 from sumun.model.parents import SIGNATURE
 from sumun.model.segment import UNKNOWN_SEGMENT, FailMode
+from sumun.policy.engine import Policy
 from sumun.sinkhole import answers
 from sumun.sinkhole.concentration import Concentration
 from sumun.sinkhole.identity import Identity
@@ -38,6 +39,11 @@ CHOSEN_ADDRESS = "chosen_address"
 """The technique of telling, unbidden, whose query it is (docs/reference/bypass.md)."""
 _COMPLAIN_EVERY = 10.0
 """Seconds between two log lines of a kind: whoever finds a packet that breaks us cannot fill the disk with it."""
+
+_PREPARED, _PREPARING = 8_192, 2.0
+"""Answers of a scope, and seconds, that go into getting ready for another policy."""
+_AT_ONCE, _BREATH = 8, 0.001
+"""So many of them in a third of a millisecond, and the seconds left to queries before the next."""
 
 type Reply = Callable[[bytes | None], object]
 """Takes the octets for the client once; None: there will be none. Returns False if they could not be sent."""
@@ -195,6 +201,30 @@ class Handler:
         """Hand on what is counted and noted."""
         self._tally.hand_on_all()
 
+    async def prepare(self, policy: Policy) -> None:
+        """Have answers ready that a policy about to be in force gives to what was asked of late; never raises.
+
+        Else each of them were made anew at once, when that policy is in force, and queries would wait for one another.
+        """
+        successor = self._responder.successor(policy)
+        try:
+            async with asyncio.timeout(_PREPARING):
+                for number, asked in enumerate(self._responder.asked(_PREPARED, self._clock()), 1):
+                    self._prepare(successor, *asked)
+                    if number % _AT_ONCE == 0:
+                        await asyncio.sleep(_BREATH)
+        except TimeoutError:
+            log.debug("answers of the new policy are made ready while it is in force")
+        except Exception:  # noqa: BLE001 - each query fails by itself, in ``handle``
+            self._complain("preparing answers")
+        self._responder.succeed(successor)
+
+    def _prepare(self, successor: Responder, wire: bytes, client: IPAddress, protocol: Protocol) -> None:
+        at = self._clock()
+        response = successor.on_query(wire, client, protocol, at=at)
+        if isinstance(response, Forward):
+            self._recalled(successor, response, wire, protocol, at)
+
     async def drain(self, seconds: float) -> None:
         """Wait until every question passed on is answered, but no longer than this."""
         if self._tasks:
@@ -252,14 +282,19 @@ class Handler:
 
     def _known(self, query: _Query, forward: Forward) -> Answer | None:
         try:
-            reply = self._recall_for(forward).known(forward.query, query.at)
-            if reply is None:
-                return None
-            answer = self._responder.on_reply(forward, reply.wire, at=query.at, known=reply.known)
-            self._responder.keep(forward, query.wire, query.protocol, answer)
+            return self._recalled(self._responder, forward, query.wire, query.protocol, query.at)
         except Exception:  # noqa: BLE001 - what is remembered must never stop what can be asked
             self._complain("looking into the cache")
             return None
+
+    def _recalled(
+        self, responder: Responder, forward: Forward, wire: bytes, protocol: Protocol, at: datetime
+    ) -> Answer | None:
+        reply = self._recall_for(forward).known(forward.query, at)
+        if reply is None:
+            return None
+        answer = responder.on_reply(forward, reply.wire, at=at, known=reply.known)
+        responder.keep(forward, wire, protocol, answer)
         return answer
 
     def _recall_for(self, forward: Forward) -> Recall:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import islice
@@ -73,6 +73,19 @@ class ReadyAnswers:
                 self._streams.clear()
             self._streams[client.packed, protocol] = table
         return table
+
+    def asked(self, most: int) -> Iterator[tuple[bytes, Protocol, bytes, Answer]]:
+        """The newest questions of each table, which may change meanwhile: a client, over what, and its octets."""
+        over_udp: dict[int, tuple[bytes, Protocol]] = {id(table): (who, "udp") for who, table in self._udp.items()}
+        askers = over_udp | {id(table): asker for asker, table in self._streams.items()}
+        for table in list(self._tables.values()):
+            newest = list(islice(reversed(table.items()), most)) if id(table) in askers else []
+            for wire, answer in newest:
+                yield *askers[id(table)], wire, answer
+
+    def take_over(self, before: ReadyAnswers) -> None:
+        """Let go what was remembered before, little by little."""
+        self._old += [*before._old, *before._tables.values()]
 
     def keep(self, table: Table, wire: bytes, answer: Answer, until: datetime | None) -> None:
         """Remember an answer that holds before ``until``; None: as long as its policy."""

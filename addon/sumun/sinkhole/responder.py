@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from typing import Final
 
 from dns.edns import EDECode
@@ -14,7 +15,7 @@ from dns.rcode import Rcode
 from dns.rdatatype import RdataType
 
 from sumun.config.settings import PagesListener
-from sumun.model.name import DomainName, IPAddress
+from sumun.model.name import DomainName, IPAddress, plain
 from sumun.model.request import AccessRequest
 from sumun.model.segment import UNKNOWN_SEGMENT, DnsPolicy, FailMode
 from sumun.model.verdict import DataExposed, Verdict
@@ -159,6 +160,23 @@ class Responder:
         if segment and segment.on_failure is FailMode.OPEN and isinstance(question, Question):
             return _forward(question, client, protocol, name, None)
         return Answer(answers.message(question.echo, Rcode.SERVFAIL), "SERVFAIL", Source.ERROR, Labels(name))
+
+    def asked(self, most: int, at: datetime) -> Iterator[tuple[bytes, IPAddress, Protocol]]:
+        """The newest questions that ``ready`` answers, and a client for whom it does; at most so many of each scope."""
+        for client, protocol, wire, answer in self._ready.asked(most):
+            if answer.lives(at.timestamp()):
+                yield bytes(2) + wire, plain(ip_address(client)), protocol
+
+    def successor(self, policy: Policy) -> Responder:
+        """One that speaks of another policy, and remembers nothing yet."""
+        it = copy(self)
+        it._policy, it._ready, it._deciding = (lambda: policy), ReadyAnswers(), None
+        return it
+
+    def succeed(self, prepared: Responder) -> None:
+        """Remember what a successor does. It is forgotten unless the policy that it speaks of is now in force."""
+        prepared._ready.take_over(self._ready)
+        self._ready, self._deciding = prepared._ready, prepared._deciding
 
     def _decider(self, policy: Policy) -> Deciding:
         if self._deciding is None or self._deciding.policy is not policy:

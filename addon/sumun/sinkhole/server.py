@@ -122,6 +122,10 @@ class Sinkhole:
         self._udp.close()
         self._udp, self._streams = None, []
 
+    async def prepare(self, policy: Policy) -> None:
+        """Get ready for a policy that is about to be in force; never raises."""
+        await self._handler.prepare(policy)
+
     def settle(self) -> None:
         """Hand on what is counted and noted so far; this happens by itself within a moment."""
         self._handler.settle()

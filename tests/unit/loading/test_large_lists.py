@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import select
 import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -15,11 +22,12 @@ from sumun.export.names import entries_for
 from sumun.loading import last_good
 from sumun.loading.active import ActivePolicy
 from sumun.loading.build import build
-from sumun.loading.compiler import Job
+from sumun.loading.compiler import STARVED, Job, LargeList
 from sumun.loading.large_lists import shared
 from sumun.loading.sources import LARGE, read_sources
 from sumun.model.decision import Decision
 from sumun.model.listed import Entry
+from sumun.model.name import DomainName
 from sumun.model.rule import Action
 from sumun.model.service import Pattern
 from sumun.policy.blocked import BlockedNames
@@ -207,3 +215,87 @@ def test_a_large_list_that_is_not_utf_8_is_a_fault(tmp_path: Path) -> None:
     (tmp_path / "far.txt").write_bytes(b"a.example\n" + "수문\n".encode("euc-kr") * LARGE)
     with pytest.raises(ConfigError, match="line 2 is not UTF-8"):
         ActivePolicy.start(path, clock)
+
+
+def job(path: Path, octets: bytes) -> Job:
+    return Job((LargeList("far", "domains", str(path), sha256(octets).hexdigest(), guard=False),), ())
+
+
+def options_of_compiler() -> list[bytes]:
+    """What the compiler that this process started was told; it is the only process that it started."""
+    for children in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
+        for pid in children.read_text().split():
+            with suppress(OSError):
+                told = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                if b"sumun.loading.compiler" in told:
+                    return told
+    return []
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="the platform cannot work in its idle time only")
+def test_where_there_is_no_idle_time_a_list_is_compiled_all_the_same(tmp_path: Path) -> None:
+    """Whoever waits for a pipe gets as little of the processor as whoever waits for a core."""
+    octets, pipe = b"name.example\n", tmp_path / "far.txt"
+    os.mkfifo(pipe)
+
+    def write() -> None:
+        while True:
+            with suppress(BrokenPipeError), pipe.open("wb", buffering=0) as out:  # as soon as somebody reads
+                if b"--idle" in options_of_compiler():
+                    watching = select.poll()
+                    watching.register(out, select.POLLERR)
+                    assert watching.poll(60_000), "it does not give up"
+                    continue
+                out.write(octets)
+                return
+
+    with ThreadPoolExecutor() as elsewhere:
+        writing = elsewhere.submit(write)
+        index = shared(tmp_path, gently=True)(job(pipe, octets))
+        writing.result()
+    assert index.lookup(DomainName.parse("x.name.example")) == [["far"]]
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="the platform cannot work in its idle time only")
+def test_a_compiler_that_gets_no_idle_time_says_so() -> None:
+    command = [sys.executable, "-m", "sumun.loading.compiler", "--idle"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as waiting:
+        assert waiting.wait(60) == STARVED
+
+
+def test_a_list_is_compiled_in_idle_time(tmp_path: Path) -> None:
+    octets = b"name.example\n"
+    (tmp_path / "far.txt").write_bytes(octets)
+    index = shared(tmp_path, gently=True)(job(tmp_path / "far.txt", octets))
+    assert index.lookup(DomainName.parse("x.name.example")) == [["far"]]
+
+
+def test_a_start_does_not_wait_for_a_list_that_changed_and_takes_it_over_soon(tmp_path: Path) -> None:
+    ActivePolicy.start(deployment(tmp_path), clock)
+    before = indexes(tmp_path)
+    deployment(tmp_path, extra="fresh.example\n")
+    again = ActivePolicy.start(tmp_path / "sumun.yaml", clock, at_once=True)
+    assert indexes(tmp_path) == before, "nothing was compiled"
+    assert action(again, "name-number-7.a.example") is Action.BLOCK
+    assert action(again, "fresh.example") is Action.ALLOW
+
+    async def watched() -> bool:
+        results: asyncio.Queue[bool] = asyncio.Queue()
+        watching = asyncio.create_task(again.watch(0.01, reloaded=results.put_nowait))
+        try:
+            return await results.get()
+        finally:
+            watching.cancel()
+
+    assert asyncio.run(watched())
+    assert action(again, "fresh.example") is Action.BLOCK
+    large(tmp_path, "fresher.example\n")
+    assert action(ActivePolicy.start(tmp_path / "sumun.yaml", clock), "fresher.example") is Action.BLOCK, "else it does"
+
+
+def test_a_faulty_change_is_told_though_a_list_changed_too(tmp_path: Path) -> None:
+    ActivePolicy.start(deployment(tmp_path), clock)
+    deployment(tmp_path, first="{id: broken, action: blok}, ", extra="fresh.example\n")
+    again = ActivePolicy.start(tmp_path / "sumun.yaml", clock, at_once=True)
+    assert not again.last_reload_ok
+    assert action(again, "name-number-7.a.example") is Action.BLOCK
