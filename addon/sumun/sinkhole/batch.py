@@ -19,14 +19,14 @@ class Batch:
         self._handler, self._client, self._protocol = handler, client, protocol
         self._table, self.at = handler.ready_table(client, protocol)
         self._now, self._packed = self.at.timestamp(), client.packed
-        self._answered: list[tuple[bytes, Answer]] = []
+        self._answered: list[Answer] = []
 
     def find(self, wire: bytes) -> Answer | None:
         """The answer to these octets if there is one; then it counts as given."""
         answer = self._table.get(wire[2:])
         if answer is None or (answer.until <= self._now and not answer.lives(self._now)):
             return None
-        self._answered.append((self._packed, answer))
+        self._answered.append(answer)
         return answer
 
     def body(self, answer: Answer) -> bytes:
@@ -40,5 +40,7 @@ class Batch:
         if not self._answered:
             return False
         seconds = time.perf_counter() - self._start
-        self._handler.answered(self._answered, (), self.at, seconds, self._protocol)
+        self._handler.answered(
+            [self._packed] * len(self._answered), self._answered, (), self.at, seconds, self._protocol
+        )
         return True

@@ -148,16 +148,17 @@ class Handler:
 
     def answered(
         self,
-        answered: Sequence[tuple[bytes, Answer]],
+        clients: Sequence[bytes],
+        answers: Sequence[Answer],
         unsent: Iterable[int],
         at: datetime,
         seconds: float,
         protocol: Protocol = "udp",
     ) -> None:
         """Count what a listener answered by look-up, to whom, but for the ``unsent`` positions."""
-        client, answer = answered[at.microsecond % len(answered)]
-        self._asked(answer.labels.segment, client, len(answered), at)
-        self._tally.batch(answered, unsent, at, seconds, protocol)
+        one = at.microsecond % len(answers)
+        self._asked(answers[one].labels.segment, clients[one], len(answers), at)
+        self._tally.batch(clients, answers, unsent, at, seconds, protocol)
 
     def accused(self, client: IPAddress) -> None:
         """Count that somebody who is not believed claimed to be somebody else."""

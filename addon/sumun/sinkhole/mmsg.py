@@ -11,7 +11,9 @@ import errno
 import mmap
 import os
 import socket
+import struct
 import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 SLOTS = 64
@@ -100,8 +102,8 @@ class Datagrams:
                 header.name, header.name_length = self._names + i * NAME, 28 if self._ipv6 else 16
                 header.iov, header.iov_length = vectors + i * 2 * _WORD, 1
                 header.control = controls + i * CONTROL if with_destinations else None
-        self.address, self.address_size = (8, 16) if self._ipv6 else (4, 4)
-        """Where the address lies in ``names``, for the first slot; the next are ``NAME`` octets further each."""
+        self._address = struct.Struct("8x16s8x" if self._ipv6 else "4x4s24x")
+        """Where the address lies in each of ``names``."""
 
     def receive(self) -> list[int]:
         """Octets of each query that was waiting, none if none was; raises OSError."""
@@ -115,17 +117,18 @@ class Datagrams:
             return []
         raise OSError(fault, os.strerror(fault))
 
-    def send(self, slots: list[int]) -> list[int]:
-        """Send the answers in these slots, in ascending order, and say which could not be sent."""
+    def clients(self, count: int) -> list[bytes]:
+        """The octets of the address of each of the first so many clients."""
+        return [client for (client,) in self._address.iter_unpack(self.names[: count * NAME])]
+
+    def send(self, slots: Sequence[int]) -> list[int]:
+        """Send the answers in these slots, one or more in ascending order, and say which could not be sent."""
         if self._with_destinations:
             for slot in slots:
                 self._out_control_lengths[slot] = self._any_interface(slot)
         unsent: list[int] = []
-        start = 0
-        for at in range(1, len(slots) + 1):
-            if at == len(slots) or slots[at] != slots[at - 1] + 1:
-                unsent += self._send_run(slots[start], slots[at - 1] + 1)
-                start = at
+        for start, end in _runs(slots):
+            unsent += self._send_run(start, end)
         return unsent
 
     def _send_run(self, slot: int, end: int) -> list[int]:
@@ -166,6 +169,18 @@ class Datagrams:
         elif self._controls[at + _CONTROL_HEADER : at + _CONTROL_HEADER + 2] != b"\xfe\x80":
             self._controls[at + _IFINDEX_6 : at + _IFINDEX_6 + 4] = bytes(4)
         return self._control_lengths[slot]
+
+
+def _runs(slots: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Where neighbouring slots begin and end; most often there is one run of all."""
+    if slots[-1] - slots[0] == len(slots) - 1:
+        yield slots[0], slots[-1] + 1
+        return
+    start = 0
+    for at in range(1, len(slots) + 1):
+        if at == len(slots) or slots[at] != slots[at - 1] + 1:
+            yield slots[start], slots[at - 1] + 1
+            start = at
 
 
 def _memory(size: int) -> tuple[mmap.mmap, int]:

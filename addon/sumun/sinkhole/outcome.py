@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal
@@ -92,6 +92,19 @@ class Ages:
 
 
 @dataclass(slots=True, eq=False)
+class Seen:
+    """Equal attempts of one client, which wait for the log."""
+
+    client: bytes
+    """Its address, as whoever counts them has it."""
+    first: datetime
+    last: datetime
+    times: int = 0
+    octets: bytes = b""
+    """The id of their event, if their answers tell it."""
+
+
+@dataclass(slots=True, eq=False)
 class Answer:
     """Octets for the client. Nothing in it depends on who asked or when, so it can be given again."""
 
@@ -114,6 +127,8 @@ class Answer:
     """What HTTP/2 says with it, and the body that this was made for."""
     incident_at: int = 0
     """Where the body keeps a place for the id of the event that the attempt is counted in; 0: nowhere."""
+    seen: Seen | None = None
+    """The attempts of the client that was given it last, where they are found at once."""
 
     def telling(self, incident: bytes) -> bytes:
         """The body with that id."""
@@ -128,9 +143,10 @@ class Answer:
 
     def tried(self) -> Attempt | None:
         """The attempt with its name."""
-        if self.attempt is None or self.attempt.name is not None:
-            return self.attempt
-        return replace(self.attempt, name=self.accused)
+        tried = self.attempt
+        if tried is None or tried.name is not None:
+            return tried
+        return Attempt(self.accused, tried.dns_type, tried.outcome, tried.verdict, tried.exposed)
 
     def lives(self, now: float) -> bool:
         """Whether it may be given at this moment, in seconds since 1970; counts times to live down where need be."""

@@ -13,6 +13,7 @@ from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from itertools import islice
 from typing import Final
@@ -21,8 +22,8 @@ from typing import Protocol as Port
 from prometheus_client import Histogram
 
 from sumun.model.event import AccessDecided
-from sumun.model.name import plain
-from sumun.sinkhole.outcome import Answer, Attempt, Kind, Labels, Protocol, Source
+from sumun.model.name import IPAddress, plain
+from sumun.sinkhole.outcome import Answer, Attempt, Kind, Labels, Protocol, Seen, Source
 from sumun.sinkhole.ready import MAPPED
 from sumun.telemetry.bulk import observe, observe_all
 from sumun.telemetry.incident import NO_ID, new_id
@@ -32,9 +33,10 @@ log = logging.getLogger("sumun.sinkhole")
 
 _INTERVAL = 0.05
 """Seconds from one handing on to the next while there is something."""
-_SHARE, _SHARE_AT_REST = 0.02, 0.05
-"""Parts of the interval that go into the log while queries come thick, and else. In a flood of distinct attempts
-their windows grow longer than the second that equal attempts share otherwise, and nothing is lost."""
+_SHARE, _SHARE_AT_REST = 0.0125, 0.05
+"""Parts of the interval that go into the log while queries come thick, and else; a sink's thread takes more than that
+again to write it. In a flood of distinct attempts their windows grow longer than the second that equal attempts share
+otherwise, and nothing is lost."""
 _THICK = 50
 """Queries in an interval."""
 _EVENTS = 8
@@ -63,29 +65,15 @@ class Attempts(Port):
         ...
 
 
-@dataclass(slots=True)
-class _Open:
-    """Equal attempts that wait for the log."""
-
-    first: datetime
-    last: datetime
-    times: int = 1
-
-
-@dataclass(slots=True)
-class _Told:
-    """Equal attempts that wait for the log, whose answers told the id of their event."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Told(Seen):
+    """Attempts whose answers told the id of their event."""
 
     id: str
-    octets: bytes
-    client: bytes
     answer: Answer
     protocol: Protocol
-    first: datetime
-    last: datetime
     since: float
     """Seconds on the clock of durations."""
-    times: int = 0
     keys: list[tuple[bytes, Answer]] = field(default_factory=list)
     """What it is found by without comparing attempts."""
 
@@ -102,10 +90,11 @@ class Tally:
         self._kinds: dict[tuple[object, ...], Kind] = {}
         self._kinds_of_shared: dict[tuple[object, ...], tuple[Attempt, Kind]] = {}
         self._bypasses: dict[tuple[str, str], Callable[[int], None]] = {}
-        self._open: dict[tuple[bytes, Answer], _Open] = {}
+        self._open: dict[tuple[bytes, Answer], Seen] = {}
         self._told: dict[tuple[object, ...], _Told] = {}
         """By client and attempt, the oldest first."""
         self._told_by_answer: dict[tuple[bytes, Answer], _Told] = {}
+        self._clients: dict[bytes, bytes] = {}
         self._durations = {source: metrics.dns_response_duration.labels(source.value) for source in Source}
         self._decision: Histogram = metrics.decision_duration.labels("dns")
         self._decided: list[float] = []
@@ -141,67 +130,90 @@ class Tally:
         """Note an attempt of the client of this address, if the answer is to one; what the answer tells, if it does."""
         if answer.attempt is None:
             return b""
-        if answer.incident_at:
-            told = self._telling(client, answer, protocol, at)
-            told.times += 1
-            told.last = at
-            return told.octets
-        seen = self._open.setdefault((client, answer), _Open(at, at, 0))
+        tells = answer.incident_at
+        seen = self._telling(client, answer, protocol, at) if tells else self._waiting(client, answer, at)
         seen.times += 1
         seen.last = at
-        return b""
+        return seen.octets
 
     def incident(self, client: bytes, answer: Answer, at: datetime, protocol: Protocol = "udp") -> bytes:
-        """The id of the event that an attempt is counted in, which is told in the answer; notes the attempt.
+        """The id of the event that an attempt will be counted in, by ``batch``, and that is told in the answer.
 
         All that a client asks for anew within a second is one event: it has one id.
         """
+        seen = answer.seen
+        if seen is None or seen.client != client:
+            seen = self._seen(client, answer, protocol, at)
+        return seen.octets
+
+    def _seen(self, client: bytes, answer: Answer, protocol: Protocol, at: datetime) -> Seen:
+        """Where attempts of a client with a ready answer are added up; until another client asks, the answer knows."""
+        if not answer.incident_at:
+            answer.seen = self._waiting(client, answer, at)
+            return answer.seen
         key = (client, answer)
         told = self._told_by_answer.get(key)
         if told is None:
-            told = self._told_by_answer[key] = self._telling(client.removeprefix(MAPPED), answer, protocol, at)
+            told = self._told_by_answer[key] = self._telling(client, answer, protocol, at)
             told.keys.append(key)
-        told.times += 1
-        told.last = at
-        return told.octets
+        answer.seen = told
+        return told
+
+    def _waiting(self, client: bytes, answer: Answer, at: datetime) -> Seen:
+        seen = self._open.get((client, answer))
+        if seen is None:
+            client = self._known(client)
+            seen = self._open[client, answer] = Seen(client, at, at)
+        return seen
 
     def _telling(self, client: bytes, answer: Answer, protocol: Protocol, at: datetime) -> _Told:
-        key = (client, protocol, answer.accused.text, *(answer.attempt.sameness if answer.attempt else ()))
+        same = answer.attempt.sameness if answer.attempt else ()
+        key = (client.removeprefix(MAPPED), protocol, answer.accused.text, *same)
         told = self._told.get(key)
         if told is None:
             id_ = new_id(at)
-            told = self._told[key] = _Told(id_, id_.encode(), client, answer, protocol, at, at, time.monotonic())
+            told = self._told[key] = _Told(
+                client, at, at, octets=id_.encode(), id=id_, answer=answer, protocol=protocol, since=time.monotonic()
+            )
         return told
+
+    def _known(self, client: bytes) -> bytes:
+        """One object for each address, however many attempts of it wait."""
+        if len(self._clients) >= _MAX_SHARED:
+            self._clients.clear()
+        return self._clients.setdefault(client, client)
 
     def batch(
         self,
-        answered: Sequence[tuple[bytes, Answer]],
+        clients: Iterable[bytes],
+        answers: Sequence[Answer],
         unsent: Iterable[int],
         at: datetime,
         seconds: float,
         protocol: Protocol = "udp",
     ) -> None:
-        """All of the above for queries that were answered together, but for the ``unsent`` positions."""
+        """All of the above for queries that were answered together, but for the ``unsent`` positions.
+
+        What is done here for each query counts like that in a listener.
+        """
         self._soon()
         kinds: dict[Kind, int] = {}
-        waiting = self._open
-        for key in answered:
-            answer = key[1]
+        for client, answer in zip(clients, answers, strict=False):
             kind = answer.kind or self.kind(answer, protocol)
             kinds[kind] = kinds.get(kind, 0) + 1
-            if answer.attempt is not None and not answer.incident_at:
-                seen = waiting.get(key)
-                if seen is None:
-                    waiting[key] = _Open(at, at)
-                else:
-                    seen.times += 1
-                    seen.last = at
+            seen = answer.seen
+            if seen is None or seen.client != client:
+                if answer.attempt is None:
+                    continue
+                seen = self._seen(client, answer, protocol, at)
+            seen.times += 1
+            seen.last = at
         for kind, times in kinds.items():
             self._queries[kind.asked] += times
             self._answered[kind] += times
             observe(self._durations[kind.source], seconds, times)
         for position in unsent:
-            self._unsent[self.kind(answered[position][1], protocol)] += 1
+            self._unsent[self.kind(answers[position], protocol)] += 1
 
     def bypass(self, segment: str, technique: str) -> None:
         """Count an attempt to get round the filter that is no question."""
@@ -310,8 +322,10 @@ class Tally:
         attempts = []
         for key in list(islice(self._open, _EVENTS)):
             (client, answer), seen = key, self._open.pop(key)
+            if answer.seen is seen:
+                answer.seen = None
             if (attempt := answer.tried()) is not None and answer.kind is not None:
-                event = attempt.event(plain(ip_address(client)), answer.kind.asked[1], seen.first)
+                event = attempt.event(_address(client), answer.kind.asked[1], seen.first)
                 attempts.append((event, seen.times, seen.last))
         self._guarded(lambda: self._attempts.log(attempts))
 
@@ -325,8 +339,10 @@ class Tally:
             told = self._told.pop(next(iter(self._told)))
             for key in told.keys:
                 del self._told_by_answer[key]
+                if key[1].seen is told:
+                    key[1].seen = None
             if (attempt := told.answer.tried()) is not None:
-                event = attempt.event(plain(ip_address(told.client)), told.protocol, told.first, told.id)
+                event = attempt.event(_address(told.client), told.protocol, told.first, told.id)
                 attempts.append((event, told.times, told.last))
         self._guarded(lambda: self._attempts.log(attempts))
 
@@ -339,3 +355,8 @@ class Tally:
                 self._complained = time.monotonic()
                 log.exception("recording an attempt failed; the same within %d seconds is not said", _COMPLAIN_EVERY)
             return None
+
+
+@lru_cache(maxsize=_MAX_SHARED)
+def _address(client: bytes) -> IPAddress:
+    return plain(ip_address(client))

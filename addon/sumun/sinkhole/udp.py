@@ -6,6 +6,7 @@ import asyncio
 import socket
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from ipaddress import ip_address
@@ -14,7 +15,7 @@ from typing import Any
 from sumun.model.name import IPAddress, plain
 from sumun.sinkhole import mmsg
 from sumun.sinkhole.handler import Handler
-from sumun.sinkhole.mmsg import NAME, SLOT, SLOTS, STRIDE, Datagrams
+from sumun.sinkhole.mmsg import SLOT, SLOTS, STRIDE, Datagrams
 from sumun.sinkhole.outcome import Answer
 from sumun.sinkhole.tally import INCIDENT
 
@@ -26,6 +27,9 @@ _LOOK_EVERY = 0.5
 """Seconds between two looks at what the kernel threw away."""
 _RCVBUFFORCE, _MEMINFO, _DROPS = (33, 55, 8) if sys.platform == "linux" else (-1, -1, 0)
 """SO_RCVBUFFORCE and SO_MEMINFO of Linux, which Python does not name, and where the latter says what was dropped."""
+_ALL_SLOTS = range(SLOTS)
+_BEGINS = range(2, 2 + SLOTS * STRIDE, STRIDE)
+"""Where the octets after the id of each slot begin."""
 _CONTROL = socket.CMSG_SPACE(20)
 """Octets for the larger of in_pktinfo and in6_pktinfo."""
 
@@ -96,20 +100,17 @@ class UdpListener:
         start = time.perf_counter()
         tables, at = self._handler.ready_tables()
         now, octets, sizes, limit = at.timestamp(), datagrams.octets, datagrams.sizes, self._handler.limit
-        names, name, width = datagrams.names[: len(lengths) * NAME], datagrams.address, datagrams.address_size
-        begin = 2 - STRIDE
-        name -= NAME
-        answered: list[tuple[bytes, Answer]] = []
-        slots: list[int] = []
+        clients = datagrams.clients(len(lengths))
+        answers: list[Answer] = []
         others: list[int] = []
-        for slot, length in enumerate(lengths):
-            begin += STRIDE
-            name += NAME
-            client = names[name : name + width]
+        limited: list[int] = []
+        for slot, begin, length, client, table in zip(
+            _ALL_SLOTS, _BEGINS, lengths, clients, map(tables.get, clients), strict=False
+        ):
             if limit is not None and not limit.admits(client, now):
+                limited.append(slot)
                 self._handler.limited(client_address(datagrams.peer(slot)[0]))
                 continue
-            table = tables.get(client)
             answer = None if table is None else table.get(octets[begin : begin + length - 2])
             if answer is None or (answer.until <= now and not answer.lives(now)):
                 others.append(slot)
@@ -118,14 +119,16 @@ class UdpListener:
             size = len(body)
             octets[begin : begin + size] = body
             if answer.incident_at:
-                place = begin + answer.incident_at
-                octets[place : place + INCIDENT] = self._handler.incident(client, answer, at)
+                seen, place = answer.seen, begin + answer.incident_at
+                octets[place : place + INCIDENT] = (
+                    seen.octets if seen and seen.client == client else self._handler.incident(client, answer, at)
+                )
             sizes[slot] = size + 2
-            answered.append((client, answer))
-            slots.append(slot)
-        if answered:
-            unsent = datagrams.send(slots)
-            self._handler.answered(answered, map(slots.index, unsent), at, time.perf_counter() - start)
+            answers.append(answer)
+        if answers:
+            slots, clients = _answered(clients, limited + others)
+            unsent = map(slots.index, datagrams.send(slots))
+            self._handler.answered(clients, answers, unsent, at, time.perf_counter() - start)
         for slot in others:
             self._hand_over(datagrams, slot, lengths[slot])
         return len(lengths)
@@ -162,6 +165,14 @@ class UdpListener:
         except OSError:
             return False
         return True
+
+
+def _answered(clients: list[bytes], left_out: list[int]) -> tuple[Sequence[int], list[bytes]]:
+    """The slots that are answered, and whom; ``clients`` are those of all slots."""
+    if not left_out:
+        return range(len(clients)), clients
+    slots = sorted({*range(len(clients))}.difference(left_out))
+    return slots, [clients[slot] for slot in slots]
 
 
 def _make_room(sock: socket.socket) -> None:

@@ -202,7 +202,7 @@ def _bounded(event: AccessDecided) -> AccessDecided:
         context.protocol,
         context.bypass,
     )
-    if all(text is None or len(text) <= _KEPT for text in texts):
+    if max(map(len, filter(None, texts)), default=0) <= _KEPT:
         return event
     agent, server_name, method, dns_type, protocol, bypass = (text and text[:_KEPT] for text in texts)
     context = replace(
@@ -213,7 +213,10 @@ def _bounded(event: AccessDecided) -> AccessDecided:
 
 def _without_content(event: AccessDecided) -> AccessDecided:
     """The event without what the log never says, so that it does not even wait in memory."""
-    return replace(event, request=replace(event.request, path=UNKNOWN, model=UNKNOWN))
+    request = event.request
+    if request.path is UNKNOWN and request.model is UNKNOWN:
+        return event  # as DNS has it, where there may be thousands a second
+    return replace(event, request=replace(request, path=UNKNOWN, model=UNKNOWN))
 
 
 def _technique(text: str) -> str:

@@ -29,6 +29,9 @@ _REASONS = {
 }
 
 
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 class Sink(Protocol):
     """Where the decision log ends; called from one thread only."""
 
@@ -46,8 +49,7 @@ class Sink(Protocol):
 
 def encode(record: Record) -> bytes:
     """One line of JSON, UTF-8."""
-    text = json.dumps(to_ecs(record), ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace") + b"\n"
+    return _to_json(to_ecs(record)).encode("utf-8", "replace") + b"\n"
 
 
 class Spool:

@@ -51,7 +51,7 @@ class Bench:
         tables, at = self.handler.ready_tables()
         answer = tables[client][wire[2:]]
         octets = self.handler.incident(client, answer, at)
-        self.handler.answered([(client, answer)], [], at, 0.001)
+        self.handler.answered([client], [answer], [], at, 0.001)
         return incident(wire[:2] + answer.telling(octets))
 
     def events(self) -> dict[str, int]:
@@ -138,7 +138,7 @@ def test_a_flood_of_told_incidents_is_bounded_and_loses_nothing(monkeypatch: pyt
         assert isinstance(answer, Answer)
         for n in range(500):
             it.tally.incident(n.to_bytes(4), answer, NOON)
-            it.tally.batch([(n.to_bytes(4), answer)], [], NOON, 0.001)
+            it.tally.batch([n.to_bytes(4)], [answer], [], NOON, 0.001)
         it.tally._hand_on()
         assert len(it.tally._told) <= 50
         assert len(it.tally._told_by_answer) <= 50

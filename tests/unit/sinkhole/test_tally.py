@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from ipaddress import ip_address
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,13 +41,14 @@ def run(scenario: Callable[[Bench], None]) -> Bench:
     return asyncio.run(main())
 
 
-def answer(name: str = "chat.deepseek.com", client: str = "127.0.0.3") -> Answer:
-    response = ask(responder(three_segments()), query(name), client)
+def answer(name: str = "chat.deepseek.com", client: str = "127.0.0.3", **more: Any) -> Answer:
+    response = ask(responder(three_segments()), query(name, **more), client)
     assert isinstance(response, Answer)
     return response
 
 
 ANSWERS = [answer(), answer("api.deepseek.com"), answer("example.org", "192.0.2.9"), answer("health.sumun.invalid")]
+ANSWERS.append(answer(use_edns=0))  # tells the id of its event
 steps = st.lists(
     st.one_of(
         st.lists(st.tuples(st.sampled_from(CLIENTS), st.sampled_from(ANSWERS)), min_size=1, max_size=64),
@@ -71,7 +73,7 @@ def test_everything_adds_up(steps: list[object]) -> None:
         for step in steps:
             if isinstance(step, list):
                 unsent = [position for position in range(len(step)) if position % 7 == 3]
-                bench.tally.batch(step, unsent, NOON, 0.001)
+                bench.tally.batch([who for who, _ in step], [answered for _, answered in step], unsent, NOON, 0.001)
                 asked, lost = asked + len(step), lost + len(unsent)
                 attempts += sum(answered.attempt is not None for _, answered in step)
             elif isinstance(step, tuple):
@@ -100,9 +102,9 @@ def test_a_flood_of_distinct_attempts_waits_and_is_not_lost() -> None:
 
     async def main() -> None:
         bench = Bench()
-        many = [(number.to_bytes(4), ANSWERS[0]) for number in range(20_000)]
+        many = [number.to_bytes(4) for number in range(20_000)]
         ANSWERS[0].kind = None
-        bench.tally.batch(many, [], NOON, 0.001)
+        bench.tally.batch(many, [ANSWERS[0]] * len(many), [], NOON, 0.001)
         bench.tally._hand_on()
         assert bench.counted.total("sumun_decisions_total") == len(many)
         assert len(bench.tally._open) > len(many) // 2
