@@ -81,7 +81,7 @@ async def mitmdump(
     output = process.stdout
     assert output
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(200):  # it takes seconds, and on a machine that has no time for it a minute
             said = b""
             while b"listening" not in said:
                 line = await output.readline()

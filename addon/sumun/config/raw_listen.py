@@ -13,10 +13,10 @@ from sumun.config.forms import (
     Address,
     Address4,
     Address6,
-    Duration,
     Line,
     Name,
     Network,
+    Patience,
     Port,
     Raw,
     Some,
@@ -75,7 +75,7 @@ class RawProxyLimits(Raw):
     handshakes: int = Field(
         default=1024, ge=1, le=65_535, description="Of these, such as have not said yet where they want to go."
     )
-    opening: Duration = Field(
+    opening: Patience = Field(
         default=timedelta(seconds=15), description="Time a client has for each thing that it must say first."
     )
     head: int = Field(default=65_536, ge=4096, le=1_048_576, description="Octets of an HTTP/1 request head.")
@@ -102,7 +102,7 @@ class RawProxyListener(Raw):
     trusted: list[Network] = Field(
         default=[], description="Parents whose PROXY header or X-Forwarded-For tells the client's address."
     )
-    drain: Duration = Field(
+    drain: Patience = Field(
         default=timedelta(seconds=30), description="Time that running connections have to end at a stop."
     )
     limits: RawProxyLimits = RawProxyLimits()

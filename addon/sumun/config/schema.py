@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from sumun.config.document import Path
 from sumun.config.raw import RawConfig
 
+_SPAN = re.compile(r"PT?(\d+)([DHMS])")
+"""A duration as pydantic writes it (ISO 8601)."""
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -43,6 +46,8 @@ def _tidied(node: Any) -> Any:
         tidy["type"] = ["string", "number"]
     if tidy.get("type") == "array":
         tidy["type"] = ["array", "null"]
+    if span := _SPAN.fullmatch(str(tidy.get("default"))):
+        tidy["default"] = f"{span[1]}{span[2].lower()}"
     return tidy
 
 

@@ -116,12 +116,24 @@ def address6(text: str) -> IPv6Address:
 
 def duration(text: str) -> timedelta:
     """Read ``90s``, ``30m``, ``24h``, ``7d`` or ``2w``; a minute at least, a year at most."""
-    if not (found := _DURATION.fullmatch(text.strip())):
-        raise Unreadable(f"{quoted(text)} is not a duration: write a number and a unit, such as `30m`, `24h` or `7d`")
-    length = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    length = _span(text)
     if not timedelta(minutes=1) <= length <= timedelta(days=366):
         raise Unreadable(f"{quoted(text)} is out of range: from `1m` to `366d`")
     return length
+
+
+def patience(text: str) -> timedelta:
+    """Read how long something is waited for: a second at least, an hour at most."""
+    length = _span(text)
+    if not timedelta(seconds=1) <= length <= timedelta(hours=1):
+        raise Unreadable(f"{quoted(text)} is out of range: from `1s` to `1h`")
+    return length
+
+
+def _span(text: str) -> timedelta:
+    if not (found := _DURATION.fullmatch(text.strip())):
+        raise Unreadable(f"{quoted(text)} is not a duration: write a number and a unit, such as `30m`, `24h` or `7d`")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 def country(text: str) -> str:

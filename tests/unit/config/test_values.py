@@ -27,6 +27,7 @@ from sumun.model.service import Match, Pattern
         (values.duration, "24h", timedelta(hours=24)),
         (values.duration, "7d", timedelta(days=7)),
         (values.duration, "90s", timedelta(seconds=90)),
+        (values.patience, "15s", timedelta(seconds=15)),
         (values.country, "kr", "KR"),
         (values.country, "NO", "NO"),
         (values.pattern, "Chat.DeepSeek.com.", Pattern("chat.deepseek.com")),
@@ -69,6 +70,8 @@ def test_what_is_read(read: Callable[[str], object], text: str, value: object) -
         (values.address6, "127.0.0.1", "`127.0.0.1` is an IPv4 address: an IPv6 address belongs here, or nothing"),
         (values.duration, "24", "`24` is not a duration: write a number and a unit, such as `30m`, `24h` or `7d`"),
         (values.duration, "0s", "`0s` is out of range: from `1m` to `366d`"),
+        (values.patience, "0s", "`0s` is out of range: from `1s` to `1h`"),
+        (values.patience, "2h", "`2h` is out of range: from `1s` to `1h`"),
         (values.country, "China", "`China` is not a country: write two letters (ISO 3166), such as `KR`"),
         (values.country, "UK", "`UK` is not an ISO 3166 code: write `GB`"),
         (
@@ -127,7 +130,8 @@ def test_a_glob_is_what_has_an_asterisk(text: str, match: Match) -> None:
 
 
 READERS = [
-    values.network, values.address, values.address4, values.address6, values.duration, values.country, values.pattern,
+    values.network, values.address, values.address4, values.address6, values.duration, values.patience, values.country,
+    values.pattern,
     values.identifier, values.header_name, values.header_value, values.contact, values.sha256, values.words,
 ]  # fmt: skip
 
