@@ -40,7 +40,7 @@ CHOSEN_ADDRESS = "chosen_address"
 _COMPLAIN_EVERY = 10.0
 """Seconds between two log lines of a kind: whoever finds a packet that breaks us cannot fill the disk with it."""
 
-_PREPARED, _PREPARING = 8_192, 2.0
+_PREPARED, _PREPARING = 8_192, 4.0
 """Answers of a scope, and seconds, that go into getting ready for another policy."""
 _AT_ONCE, _BREATH = 8, 0.001
 """So many of them in a third of a millisecond, and the seconds left to queries before the next."""
