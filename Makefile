@@ -21,7 +21,7 @@ run:  ## set up what is needed, then filter with CONFIG=config/sumun.yaml until 
 	@exec $(BIN)/sumun up --config $(CONFIG)
 
 test: setup  ## run all tests (TESTS=tests/unit for a part); what needs root is skipped without
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --reruns $(RERUNS) $(TESTS)  # the tests of one file share what they start
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --reruns $(RERUNS) --rerun-show-tracebacks $(TESTS)  # the tests of one file share what they start
 
 check: setup  ## formatting, lints, types, import contracts, documents, configurations
 	$(BIN)/ruff check .
