@@ -171,22 +171,23 @@ def test_an_exemption_serves_who_still_has_the_sinkholes_answer(lab: Lab) -> Non
     client = WAYS["steered"]
     cached = ("--resolve", f"{SEEK}:443:{FILTER_ADDRESS}")
 
-    def status() -> str:
-        return curl(lab, "steered", SEEK, f"https://{SEEK}/exempt", *cached)[0].split()[1]
+    def found() -> tuple[str, str]:
+        """The address by DNS, and what a client that still has the old one gets: a part of the filter answers each."""
+        return lab.dig(client, SEEK), curl(lab, "steered", SEEK, f"https://{SEEK}/exempt", *cached)[0].split()[1]
 
-    def becomes(expected: str) -> bool:
-        return any(status() == expected or time.sleep(0.1) for _ in range(50))
+    def becomes(*expected: str) -> bool:
+        return any(found() == expected or time.sleep(0.1) for _ in range(100))
 
-    assert (lab.dig(client, SEEK), status()) == (FILTER_ADDRESS, "403")
+    assert found() == (FILTER_ADDRESS, "403")
     words = ["--service", "deepseek", "--until", "8h", "--reason", "audit", "--approver", "Kim"]
     given = exempt(lab, "add", "--client", CLIENTS[client], *words)
-    assert becomes("200")
-    answer = lab.run(client, "dig", "+noall", "+answer", f"@{FILTER_ADDRESS}", SEEK).split()
-    assert answer[-1] == ORIGIN_ADDRESS
-    assert int(answer[1]) <= 30, "a cache would outlive a revocation"
-    exempt(lab, "revoke", given["id"])
-    assert becomes("403")
-    assert lab.dig(client, SEEK) == FILTER_ADDRESS
+    try:
+        assert becomes(ORIGIN_ADDRESS, "200")
+        answer = lab.run(client, "dig", "+noall", "+answer", f"@{FILTER_ADDRESS}", SEEK).split()
+        assert int(answer[1]) <= 30, "a cache would outlive a revocation"
+    finally:
+        exempt(lab, "revoke", given["id"])
+    assert becomes(FILTER_ADDRESS, "403")
 
 
 def test_nothing_reached_an_origin_but_what_was_confirmed(lab: Lab) -> None:

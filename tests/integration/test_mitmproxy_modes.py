@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import shutil
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ from tests.integration.test_next_proxy import Parent
 from tests.support.builders import DEEPSEEK, policy, rule, segment
 from tests.support.origins import Origin, OriginCA
 from tests.support.proxies import curl
+from tests.support.running import free_ports
 
 pytestmark = pytest.mark.integration
 
@@ -55,12 +55,6 @@ addons = [Shim(build)]
 """
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
 @asynccontextmanager
 async def mitmdump(
     folder: Path, mode: str, *, internal: str = "127.0.0.0/8", host: str = "127.0.0.1"
@@ -68,7 +62,7 @@ async def mitmdump(
     """Run it in this mode, and say on which port."""
     (folder / "script.py").write_text(SCRIPT)
     (folder / "internal").write_text(internal)
-    port = free_port()
+    (port,) = free_ports(1)
     process = await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("mitmdump")), "--listen-host", host, "-p", str(port), "--mode", mode,
         "-s", str(folder / "script.py"), "--set", f"sumun_config={folder / 'sumun.yaml'}",

@@ -16,16 +16,11 @@ from sumun.proxy.listening import ProxyFault
 from tests.support.builders import DEEPSEEK, policy, rule, segment
 from tests.support.origins import Origin, OriginCA
 from tests.support.proxies import LOOPBACK, curl, filtering
+from tests.support.running import free_ports
 
 pytestmark = pytest.mark.integration
 
 POLICY = policy(segment("hq", "127.0.0.1/32", rules=[rule("no-ai", "block", categories=["*"])]), services=[DEEPSEEK])
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 def test_a_taken_port_is_said_with_address_and_remedy(tmp_path: Path) -> None:
@@ -128,7 +123,7 @@ def test_mitmdump_loads_it(tmp_path: Path) -> None:
     """The real program, with the hooks doing the gate's work."""
 
     async def main() -> None:
-        authority, port = OriginCA(tmp_path), free_port()
+        authority, (port,) = OriginCA(tmp_path), free_ports(1)
         (tmp_path / "script.py").write_text(SCRIPT)
         origin = Origin(context=authority.context("open.test", "chat.deepseek.com"))
         root = str(Path(__file__).parents[2])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from sumun.policy.engine import Policy
 from tests.integration.test_sinkhole import running
 from tests.support.builders import NOON, policy, rule, segment
 from tests.support.dns_servers import FakeResolver, serving, zone
+from tests.support.running import free_ports
 
 pytestmark = [
     pytest.mark.integration,
@@ -63,9 +63,7 @@ def exported() -> str:
 
 @asynccontextmanager
 async def unbound(folder: Path, upstream: FakeResolver) -> AsyncIterator[int]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    (port,) = free_ports(1)
     (folder / "rpz").write_text(exported())
     (folder / "conf").write_text(f"""
 server:
@@ -89,7 +87,7 @@ remote-control:
 """)
     process = await asyncio.create_subprocess_exec("unbound", "-d", "-c", str(folder / "conf"))
     try:
-        for _ in range(100):
+        for _ in range(300):
             try:
                 await ask(port, OTHER, "A", 0.2)
                 break
@@ -101,7 +99,7 @@ remote-control:
         await process.wait()
 
 
-async def ask(port: int, name: str, type_: str, patience: float = 5.0) -> dns.message.Message:
+async def ask(port: int, name: str, type_: str, patience: float = 60.0) -> dns.message.Message:
     return await dns.asyncquery.udp(dns.message.make_query(name, type_), "127.0.0.1", patience, port=port)
 
 

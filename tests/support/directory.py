@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import pytest
 
 from sumun.config.user_settings import Ldap, LdapServer
 from tests.support.origins import OriginCA
+from tests.support.running import free_ports
 
 BASE = "dc=directory,dc=test"
 READER, READERS_PASSWORD = f"cn=reader,{BASE}", "reads only"
@@ -118,7 +118,7 @@ async def directory(folder: Path, *, certified: str = "localhost") -> AsyncItera
     (folder / "slapd.conf").write_text(configuration)
     (folder / "entries.ldif").write_text(_ENTRIES)
     await _run("/usr/sbin/slapadd", "-f", str(folder / "slapd.conf"), "-l", str(folder / "entries.ldif"))
-    found = Directory(folder, _free_port(), _free_port())
+    found = Directory(folder, *free_ports(2))
     await found.start()
     try:
         yield found
@@ -145,9 +145,3 @@ async def _until_open(port: int, process: asyncio.subprocess.Process) -> None:
                 writer.close()
                 return
     pytest.fail("slapd did not start")
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
