@@ -272,6 +272,7 @@ def test_every_attempt_is_in_the_log_and_in_the_metric(tmp_path: Path) -> None:
                     found.ask(client, name)
                 found.curl(client, "-k", f"https://{name}:{found.origin_https}/")
                 found.curl(client, f"http://{name}/")
+        await_that(lambda: found.running.decisions().total() >= 45)  # answers come before their counts
         scraped = found.running.decisions()
         assert found.running.stop() == 0
         assert found.running.logged() == scraped
