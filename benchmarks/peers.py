@@ -181,7 +181,7 @@ options {{
   directory "{folder}"; pid-file none; session-keyfile "{folder}/key"; managed-keys-directory "{folder}";
   listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
   forwarders {{ 127.0.0.1 port {upstream}; }}; forward only; dnssec-validation no;
-  response-policy {{ zone "rpz.example"; }} qname-wait-recurse no;
+  response-policy {{ zone "rpz.example"; }} min-update-interval 0 qname-wait-recurse no;
 }};
 controls {{ inet 127.0.0.1 port {control} allow {{ 127.0.0.1; }} keys {{ "bench"; }}; }};
 zone "rpz.example" {{ type primary; file "{folder}/rpz"; allow-query {{ none; }}; }};

@@ -129,7 +129,9 @@ def page(found: Mapping[str, Sequence[Found]], left_out: Sequence[str], options:
         "| server | version | a reload is | p99 at rest, ms | p99, ms | ratio | p99.9, ms | worst, ms | lost | s each |"
     )
     rows = "\n".join([head, "|---" * 10 + "|", *map(row, found.values())])
-    missing = f"\nWithin {_PATIENCE:.0f} s no changed list is in force in: {', '.join(left_out)}.\n" if left_out else ""
+    names = ", ".join(left_out)
+    untaken = f"\nAs it is driven here, no changed list is in force within {_PATIENCE:.0f} s in: {names}.\n"
+    missing = untaken if left_out else ""
     return f"""\
 {setting()} {options.names:,} blocked names, {options.asked:,} of them asked for at {options.rate:,} queries a second \
 over UDP on loopback, one server at a time, one worker; {options.reloads} reloads one after the other, each with \
