@@ -368,10 +368,8 @@ class _Visit:
         tunnels = self._gate.tunnels
         tunnel = Tunnel(self._gate.watch, client, origin, tunnels.discard)
         caller.is_spliced = True
-        if ruling and ruling.is_logged:
-            tunnels.add(tunnel, self._still_allowed, ruling.outcome.valid_until, client=caller.came_from)
-        else:
-            tunnels.add(tunnel, None, None, client=caller.came_from)
+        ends = (self._still_allowed, ruling.outcome.valid_until) if ruling and ruling.is_logged else (None, None)
+        tunnels.add(tunnel, *ends, client=caller.came_from)
         tunnel.start(said)
 
     def _still_allowed(self) -> bool:
